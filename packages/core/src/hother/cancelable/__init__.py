@@ -1,0 +1,101 @@
+"""Async work that can be told to stop, and can explain afterwards why it did.
+
+This is the facade of all packages of the project. The names of `hother.cancelable.core` are here; the few names of
+other distributions that are imported from here, too, are loaded when they are first asked for.
+"""
+
+from __future__ import annotations
+
+from pkgutil import extend_path
+from typing import TYPE_CHECKING
+
+from .core import (
+    Cancelable,
+    CancelationError,
+    CancelationReason,
+    CancelationSource,
+    CancelationToken,
+    Cause,
+    ConditionCancelation,
+    DisconnectCancelation,
+    ErrorCallback,
+    ErrorCancelation,
+    ExternalCancelation,
+    ManualCancelation,
+    Observer,
+    OperationContext,
+    OperationOptions,
+    OperationStatus,
+    ParentCancelation,
+    ProgressCallback,
+    Registration,
+    ShutdownCancelation,
+    SignalCancelation,
+    StatusCallback,
+    TimeoutCancelation,
+    add_observer,
+    ambient_token,
+    cancelable,
+    cancelable_combine,
+    cancelable_method,
+    cancelable_with_condition,
+    cancelable_with_signal,
+    cancelable_with_token,
+    current_operation,
+    remove_observer,
+    set_stuck_after,
+    with_cancelable,
+    with_current_operation,
+    with_timeout,
+)
+
+__path__ = extend_path(__path__, __name__)
+
+__all__ = [
+    "Cancelable",
+    "CancelationError",
+    "CancelationReason",
+    "CancelationSource",
+    "CancelationToken",
+    "Cause",
+    "ConditionCancelation",
+    "DisconnectCancelation",
+    "ErrorCallback",
+    "ErrorCancelation",
+    "ExternalCancelation",
+    "ManualCancelation",
+    "Observer",
+    "OperationContext",
+    "OperationOptions",
+    "OperationStatus",
+    "ParentCancelation",
+    "ProgressCallback",
+    "Registration",
+    "ShutdownCancelation",
+    "SignalCancelation",
+    "StatusCallback",
+    "TimeoutCancelation",
+    "add_observer",
+    "ambient_token",
+    "cancelable",
+    "cancelable_combine",
+    "cancelable_method",
+    "cancelable_with_condition",
+    "cancelable_with_signal",
+    "cancelable_with_token",
+    "current_operation",
+    "remove_observer",
+    "set_stuck_after",
+    "with_cancelable",
+    "with_current_operation",
+    "with_timeout",
+]
+
+if not TYPE_CHECKING:  # checkers shall go on reporting misspelt names
+
+    def __getattr__(name: str) -> object:
+        from .core.siblings import SIBLINGS, load
+
+        if name not in SIBLINGS:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return load(name, f"hother.cancelable.{name}")

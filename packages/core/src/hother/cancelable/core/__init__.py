@@ -1,0 +1,81 @@
+"""Operations, tokens and reasons: everything that works with anyio alone.
+
+`hother.cancelable` exports the names that users need; what is only here serves those who build on them, like the other
+packages of this project.
+"""
+
+from .callbacks import ErrorCallback, ProgressCallback, StatusCallback
+from .cause import Cause
+from .context import OperationContext
+from .current import ambient_token, current_operation
+from .decorators import (
+    cancelable,
+    cancelable_combine,
+    cancelable_method,
+    cancelable_with_condition,
+    cancelable_with_signal,
+    cancelable_with_token,
+    with_cancelable,
+    with_current_operation,
+    with_timeout,
+)
+from .exceptions import (
+    CancelationError,
+    ConditionCancelation,
+    DisconnectCancelation,
+    ErrorCancelation,
+    ExternalCancelation,
+    ManualCancelation,
+    ParentCancelation,
+    ShutdownCancelation,
+    SignalCancelation,
+    TimeoutCancelation,
+)
+from .listeners import Registration
+from .observer import Observer, add_observer, remove_observer
+from .operation import Cancelable
+from .reason import CancelationReason, OperationStatus
+from .source import CancelationSource
+from .state import OperationOptions
+from .stuck import set_stuck_after
+from .token import CancelationToken
+
+__all__ = [
+    "Cancelable",
+    "CancelationError",
+    "CancelationReason",
+    "CancelationSource",
+    "CancelationToken",
+    "Cause",
+    "ConditionCancelation",
+    "DisconnectCancelation",
+    "ErrorCallback",
+    "ErrorCancelation",
+    "ExternalCancelation",
+    "ManualCancelation",
+    "Observer",
+    "OperationContext",
+    "OperationOptions",
+    "OperationStatus",
+    "ParentCancelation",
+    "ProgressCallback",
+    "Registration",
+    "ShutdownCancelation",
+    "SignalCancelation",
+    "StatusCallback",
+    "TimeoutCancelation",
+    "add_observer",
+    "ambient_token",
+    "cancelable",
+    "cancelable_combine",
+    "cancelable_method",
+    "cancelable_with_condition",
+    "cancelable_with_signal",
+    "cancelable_with_token",
+    "current_operation",
+    "remove_observer",
+    "set_stuck_after",
+    "with_cancelable",
+    "with_current_operation",
+    "with_timeout",
+]

@@ -1,0 +1,61 @@
+"""Asking, without waiting, whether to stop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+from .cause import Cause
+from .exceptions import BY_REASON
+from .loops import current_loop
+from .parents import caused_by, encloses
+from .shield import shielded
+
+if TYPE_CHECKING:
+    from .context import OperationContext
+    from .state import OperationState
+
+
+def check(operation: OperationState) -> None:
+    """Raise if an operation was told to stop; see `Cancelable.check`."""
+    protected = shielded.get()
+    if protected is operation:
+        return
+    cause, ancestor = operation._token.cause, None
+    if cause is None:
+        cause, ancestor = _passed_on(operation, protected)
+    if cause is None:
+        _check_in_thread()
+        return
+    error = BY_REASON[cause.reason](cause.message, context=operation.context)
+    error._ancestor = ancestor
+    try:
+        raise error from cause.error
+    finally:
+        del error, cause  # or the exception would find itself in this frame
+
+
+def _passed_on(
+    operation: OperationState, protected: OperationState | None
+) -> tuple[Cause | None, OperationContext | None]:
+    above = operation._parent
+    while above is not None and above is not protected:
+        cause = above._token.cause
+        if cause is not None and encloses(above, operation):
+            return caused_by(above, cause), above.context
+        above = above._parent
+    return None, None
+
+
+def _check_in_thread() -> None:
+    """Raise the backend's own cancellation, where this is a worker thread whose task was cancelled from outside."""
+    try:
+        current_loop()
+    except anyio.NoEventLoopError:
+        from anyio import from_thread  # loaded when it is needed: it takes longer than all of this package
+
+        try:
+            from_thread.check_cancelled()
+        except anyio.NoEventLoopError:  # no worker thread of anyio
+            pass

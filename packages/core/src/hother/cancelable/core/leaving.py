@@ -1,0 +1,119 @@
+"""Deciding what ended the body of an operation, and what leaves the block."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import anyio
+
+from .cause import Cause, whereabouts
+from .exceptions import BY_REASON, CancelationError
+from .flavour import for_this_task
+from .parents import caused_by
+from .reason import CancelationReason, OperationStatus
+
+if TYPE_CHECKING:
+    from .state import OperationState
+
+
+Verdict = tuple[OperationStatus, Cause | None, bool]
+"""The status, the cause that goes on record, and whether a request to the operation itself interrupted its body."""
+
+
+def judge(
+    operation: OperationState, leaving: BaseException, caught: bool, requested: Cause | None, outer: Cause | None
+) -> Verdict:
+    """Decide how an operation ended whose body was left by an exception.
+
+    Args:
+        operation: The operation.
+        leaving: What left the body.
+        caught: Whether the operation's own scope took it.
+        requested: The request that was made to this operation, if one was.
+        outer: What an enclosing ancestor passes on, if one was cancelled.
+    """
+    if caught and requested is not None:
+        return OperationStatus.CANCELLED, requested, True
+    told = _told_to_stop(operation, leaving)
+    if told is not None:
+        passed_on = outer or caused_by(told, told._token.cause or Cause(CancelationReason.EXTERNAL))
+        own = told is operation
+        return OperationStatus.CANCELLED, requested if own else passed_on, own
+    if isinstance(leaving, CancelationError) or not isinstance(leaving, _interruptions()):
+        return OperationStatus.FAILED, requested, False
+    return OperationStatus.CANCELLED, _from_outside(leaving, outer), False
+
+
+def _interruptions() -> tuple[type[BaseException], ...]:
+    return anyio.get_cancelled_exc_class(), GeneratorExit
+
+
+def _from_outside(leaving: BaseException, outer: Cause | None) -> Cause:
+    if outer is not None and anyio.current_effective_deadline() == -math.inf:
+        return outer
+    return Cause(CancelationReason.EXTERNAL, str(leaving) or None, None, whereabouts()[1])
+
+
+def _told_to_stop(operation: OperationState, leaving: BaseException) -> OperationState | None:
+    """Return the operation, this one or one above it, whose `check` raised an exception, also in a task group."""
+    if isinstance(leaving, BaseExceptionGroup):
+        found = {_told_to_stop(operation, each) for each in leaving.exceptions}
+        return found.pop() if len(found) == 1 else None
+    if not isinstance(leaving, CancelationError):
+        return None
+    context = leaving.context if leaving._ancestor is None else leaving._ancestor
+    above: OperationState | None = operation
+    while above is not None and context is not None:
+        if context is above._token._facts.get("context"):
+            return above if above.cancel_requested else None
+        above = above._parent
+    return None
+
+
+def leave(
+    operation: OperationState, requested: Cause | None, exc: BaseException | None, leaving: BaseException
+) -> bool:
+    """Raise what leaves the block, unless it is the very exception that the block passes on anyway.
+
+    Args:
+        operation: The operation that was left.
+        requested: The request that interrupted its body, if one did.
+        exc: What left the body.
+        leaving: The same, or what remains of a group.
+
+    Returns:
+        False, for the block to pass on `exc`.
+
+    Raises:
+        CancelationError: The exception of the reason, with the traceback of what it interrupted.
+        BaseException: What remains of a group.
+    """
+    if requested is None and leaving is exc:
+        return False
+    error, context = leaving, leaving.__context__
+    if requested is not None:
+        # The interruption itself would make an enclosing anyio scope take the error for its own.
+        error, context = _exception_for(operation, requested), _without_interruption(leaving)
+        error = error.with_traceback(leaving.__traceback__)
+    try:
+        raise error
+    finally:
+        error.__context__ = context
+        del error, context, exc, leaving
+
+
+def _exception_for(operation: OperationState, cause: Cause) -> BaseException:
+    error = for_this_task(BY_REASON[cause.reason], cause.message)
+    error._operation = operation
+    if cause.error is not None:
+        error.__cause__ = cause.error
+    return error
+
+
+def _without_interruption(interrupted: BaseException) -> BaseException | None:
+    native = anyio.get_cancelled_exc_class()
+    context: BaseException | None = interrupted
+    while isinstance(context, (native, BaseExceptionGroup)):
+        context = context.__context__
+    return context

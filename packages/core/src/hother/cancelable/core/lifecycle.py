@@ -1,0 +1,255 @@
+"""Entering and leaving an operation: what interrupts its body, and when it has ended."""
+
+from __future__ import annotations
+
+import logging
+import math
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, NoReturn, Self
+
+import anyio
+
+from .backend import current_backend
+from .callbacks import call_all
+from .cause import Cause
+from .current import current
+from .leaving import judge, leave
+from .listeners import Outbox, deliver, propagate
+from .loops import Loop
+from .observer import everywhere, notify
+from .parents import cancelled_above, link_to_ancestors, place_under, tell_children
+from .reason import CancelationReason, OperationStatus
+from .sourcing import RunningSources
+from .state import OperationState
+from .stuck import watch_for_stuck
+from .waiting import wake_all
+
+if TYPE_CHECKING:
+    from .token import CancelationToken
+
+logger = logging.getLogger("hother.cancelable")
+
+
+class Lifecycle(OperationState):
+    """An operation as a context manager."""
+
+    __slots__ = ()
+
+    async def __aenter__(self) -> Self:
+        if self._status is not OperationStatus.PENDING:
+            raise RuntimeError(f"{self._label()} was entered before; an operation runs once, so make a new one")
+        backend, loop, task = current_backend()
+        if task is None:
+            raise RuntimeError(f"{self._label()} must be entered in a task, not in a callback of the event loop")
+        self._backend, self._loop, self._task = backend, loop, task
+        above = current.get()
+        if above is not None and not self._detached:
+            place_under(self, above)
+        self._status = OperationStatus.RUNNING
+        self._wall_time = time.time()
+        self._started_at = backend.now(loop)
+        self._scope = scope = backend.new_scope()
+        scope.__enter__()
+        self._previous = current.set(self)
+        if everywhere or self._observers:
+            notify(self, "operation_started")
+        self._token._listeners[self] = True
+        if self._tokens or self._parent is not None or self._token._facts:
+            self._connect()
+        if self._timeout is not None:
+            self._set_deadline(self._started_at + self._timeout)
+        if self._sources or self._callbacks is not None:
+            await self._begin()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        scope = self._scope
+        if scope is None:
+            self._refuse_exit()
+        body_raised = exc
+        if self._running_sources is not None:
+            exc_type, exc, traceback = await self._after_sources(exc_type, exc, traceback)
+        outer = None if exc is None or self._parent is None else cancelled_above(self)
+        self._disconnect()
+        leaving = exc
+        try:
+            caught = scope.__exit__(exc_type, exc, traceback)
+        except BaseException as rest:  # what is left of an exception group without the cancellations
+            if self._backend.current_task() is not self._task:
+                self._refuse_exit()
+            caught, leaving = False, rest
+        current.reset(self._previous)
+        if self._timeout is not None and scope.cancel_called:
+            self._expire()
+        requested, own = self._token._seal(), False
+        if leaving is None:
+            self._end(OperationStatus.COMPLETED, requested)
+        else:
+            status, cause, own = judge(self, leaving, caught, requested, outer)
+            self._error = f"{type(leaving).__name__}: {leaving}" if status is OperationStatus.FAILED else None
+            self._end(status, cause)
+            if status is OperationStatus.CANCELLED and not own:
+                tell_children(self)
+        if self._callbacks is not None or everywhere or self._observers:
+            await self._finish(leaving)
+        if leaving is None or (own and self._move_on):
+            return own
+        try:
+            return leave(self, requested if own else None, body_raised, leaving)
+        finally:
+            del body_raised, exc, leaving, traceback  # or the exception would find itself in this frame
+
+    async def _suspend(self) -> None:
+        """Close the scope between two steps: what happens until `_resume` is told then."""
+        await self._stop_sources()
+        scope, self._scope = self._scope, None
+        if scope is not None:
+            scope.__exit__(None, None, None)
+            current.reset(self._previous)
+
+    async def _resume(self) -> None:
+        """Open a scope for the next step, in whichever task takes it."""
+        self._task = self._backend.current_task()
+        self._scope = scope = anyio.CancelScope()
+        scope.__enter__()
+        self._previous = current.set(self)
+        if (cause := self._token.cause) is not None:
+            scope.cancel(cause.message or cause.reason)
+        elif self._timeout is not None:
+            self._set_deadline(self._deadline)
+        if self._running_sources is not None:
+            await self._running_sources.start()
+
+    def _refuse_exit(self) -> NoReturn:
+        if self._scope is None:
+            state = "was not entered" if self._status is OperationStatus.PENDING else "was left before"
+            raise RuntimeError(f"{self._label()} {state}") from None
+        self._disconnect()
+        self._error = "RuntimeError: left in another task"
+        self._end(OperationStatus.FAILED, self._token._seal())
+        raise RuntimeError(
+            f"{self._label()} was left in another task than the one that entered it; keep `async with` within one "
+            "task, and close an async generator that holds an operation where it is iterated"
+        ) from None
+
+    async def _after_sources(
+        self, *leaving: *tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
+    ) -> tuple[type[BaseException] | None, BaseException | None, TracebackType | None]:
+        """Stop the sources; return what leaves the body then, which is a cancellation if one came meanwhile."""
+        if self._backend.current_task() is not self._task:
+            self._refuse_exit()
+        try:
+            await self._stop_sources()
+        except BaseException as error:
+            leaving = type(error), error, error.__traceback__
+        self._running_sources = None
+        return leaving
+
+    async def _stop_sources(self) -> None:
+        if self._running_sources is not None:
+            await self._running_sources.stop()
+
+    def _connect(self) -> None:
+        """Have everything above that can end this operation tell it, and hear what it has said already."""
+        self._refresh()
+        for token in self._tokens:
+            token._listen(self, self._loop)
+        if self._parent is not None and self._parent._task is not self._task:
+            link_to_ancestors(self)
+        if (cause := self._token.cause) is not None:
+            propagate(self._token, cause, self._loop)
+
+    def _disconnect(self) -> None:
+        """Take back every registration and timer."""
+        self._token._listeners.pop(self, None)
+        for token in self._tokens:
+            token._listeners.pop(self, None)
+        for link in self._links:
+            link.remove()
+        self._links = ()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._stuck_timer is not None:
+            self._stuck_timer.cancel()
+            self._stuck_timer = None
+
+    def _told(
+        self, token: CancelationToken, cause: Cause, here: Loop | None, outbox: Outbox
+    ) -> CancelationToken | None:
+        if token is not self._token:
+            return self._token if self._token._record(cause) else None
+        if everywhere or self._observers:
+            notify(self, "cancel_requested", cause)
+        deliver(self, self._loop, here, outbox)
+        return None
+
+    def _deliver(self) -> None:
+        """Interrupt the body; runs on the operation's loop."""
+        cause = self._token.cause
+        if self._scope is None or cause is None:
+            return
+        self._scope.cancel(cause.message or cause.reason)
+        self._refresh()
+        watch_for_stuck(self)
+        if everywhere or self._observers:
+            notify(self, "cancel_delivered")
+
+    def _set_deadline(self, when: float) -> None:
+        self._deadline = when
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._backend.set_deadline(self, when)
+
+    def _lift_deadline(self) -> None:
+        self._timeout = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._scope is not None:
+            self._scope.deadline = math.inf
+
+    def _expire(self) -> None:
+        elapsed = self._deadline - self._started_at
+        message = f"not done within {elapsed:g} s"
+        self._token._request(Cause(CancelationReason.TIMEOUT, message, "timeout", self._deadline), self._loop)
+
+    def _end(self, status: OperationStatus, cause: Cause | None) -> None:
+        self._status, self._outcome = status, cause
+        self._ended_at = self._backend.now(self._loop)
+        self._scope = self._task = None
+        self._refresh()
+        if "waiters" in self._token._facts:
+            wake_all(self._token._facts["waiters"])
+
+    async def _begin(self) -> None:
+        try:
+            await self._call_back("start", self.context)
+            if self._sources:
+                self._running_sources = RunningSources(self)
+                await self._running_sources.start()
+        except BaseException:
+            self._move_on = False  # a body cannot be skipped from here
+            await self.__aexit__(*sys.exc_info())
+            raise
+
+    async def _finish(self, leaving: BaseException | None) -> None:
+        notify(self, "operation_ended")
+        if self._status is OperationStatus.COMPLETED:
+            await self._call_back("complete", self.context)
+        elif self._status is OperationStatus.FAILED:
+            await self._call_back("error", self.context, leaving)
+        else:
+            with anyio.move_on_after(self._callback_timeout, shield=True) as limit:
+                await self._call_back("cancel", self.context)
+            if limit.cancelled_caught:
+                seconds = self._callback_timeout
+                logger.warning("%s: its callbacks for cancel were cut off after %g s", self._label(), seconds)
+
+    async def _call_back(self, event: str, *args: object) -> None:
+        if self._callbacks is not None and (callbacks := self._callbacks.get(event)):
+            await call_all(callbacks, *args)

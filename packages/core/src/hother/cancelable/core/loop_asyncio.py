@@ -1,0 +1,72 @@
+"""Event loops of asyncio, uvloop among them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import traceback
+from collections.abc import Callable
+from operator import methodcaller
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from .loops import Backend, Timer, place
+
+if TYPE_CHECKING:
+    from .lifecycle import Lifecycle
+
+_scope_type: type[anyio.CancelScope] | None = None
+
+
+class AsyncioBackend(Backend):
+    """An operation on an asyncio event loop."""
+
+    current_loop = staticmethod(asyncio.get_running_loop)
+    current_task = staticmethod(asyncio.current_task)
+
+    @staticmethod
+    def task_name(task: asyncio.Task[Any] | None) -> str:
+        return f"task {task.get_name()!r}" if task is not None else "event loop"
+
+    @staticmethod
+    def new_scope() -> anyio.CancelScope:
+        # anyio.CancelScope() looks for its backend each time, which takes as long as the rest
+        global _scope_type
+        if _scope_type is None:
+            _scope_type = type(anyio.CancelScope())
+        return _scope_type()
+
+    now = staticmethod(methodcaller("time"))  # type: ignore[assignment]
+
+    @staticmethod
+    def call_at(loop: asyncio.AbstractEventLoop, when: float, callback: Callable[[], None]) -> Timer:
+        # A timer keeps its context until its time has come, even when it is cancelled; ours would hold the operation.
+        return loop.call_at(when, callback, context=contextvars.Context())
+
+    @staticmethod
+    def set_deadline(operation: Lifecycle, when: float) -> Timer:
+        return AsyncioBackend.call_at(operation._loop, when, operation._expire)
+
+    @staticmethod
+    def encloses(outer: anyio.CancelScope, inner: anyio.CancelScope) -> bool:
+        # anyio keeps the nesting of scopes to itself; without it a link ends the inner one, which is safe.
+        scope: Any = inner
+        while scope is not None and scope is not outer:
+            scope = getattr(scope, "_parent_scope", None)
+        return scope is outer
+
+    @staticmethod
+    def stack(task: asyncio.Task[Any]) -> list[str]:
+        awaited, places = task.get_coro(), list[traceback.FrameSummary]()
+        while awaited is not None:
+            frame = _first(awaited, "cr_frame", "gi_frame", "ag_frame")
+            if frame is not None:
+                places.append(traceback.FrameSummary(*place(frame, frame.f_lineno)))
+            awaited = _first(awaited, "cr_await", "gi_yieldfrom", "ag_await")
+        return traceback.format_list(places)
+
+
+def _first(awaited: object, *names: str) -> Any:
+    """Return the first of some attributes that there is; `Task.get_stack` shows no more than the outermost frame."""
+    return next((getattr(awaited, name) for name in names if hasattr(awaited, name)), None)

@@ -1,0 +1,124 @@
+"""The event loop of trio."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import trio
+
+from .loops import Backend, Timer, place, post
+from .observer import everywhere
+from .stuck import stuck_is_reported
+
+if TYPE_CHECKING:
+    from .lifecycle import Lifecycle
+
+
+class TrioBackend(Backend):
+    """An operation under `trio.run`."""
+
+    current_loop = staticmethod(trio.lowlevel.current_trio_token)
+
+    @staticmethod
+    def current_task() -> trio.lowlevel.Task | None:
+        try:
+            return trio.lowlevel.current_task()
+        except RuntimeError:  # a signal handler between two steps of tasks
+            return None
+
+    @staticmethod
+    def task_name(task: trio.lowlevel.Task | None) -> str:
+        return f"task {task.name!r}" if task is not None else "event loop"
+
+    @staticmethod
+    def new_scope() -> anyio.CancelScope:
+        return anyio.CancelScope()
+
+    @staticmethod
+    def now(loop: trio.lowlevel.TrioToken) -> float:
+        return trio.current_time()
+
+    @staticmethod
+    def call_at(loop: trio.lowlevel.TrioToken, when: float, callback: Callable[[], None]) -> Timer:
+        scope = trio.CancelScope()
+        trio.lowlevel.spawn_system_task(_call_at, when, callback, scope, name=callback)
+        return scope
+
+    @staticmethod
+    def set_deadline(operation: Lifecycle, when: float) -> Timer:
+        relay = _DeadlineRelay(operation, when)
+        if operation._scope is not None:
+            operation._scope.deadline = when
+        return relay
+
+    @staticmethod
+    def encloses(outer: anyio.CancelScope, inner: anyio.CancelScope) -> bool:
+        # trio keeps the nesting of scopes to itself; without it a link ends the inner one, which is safe.
+        target, status = _status(outer), _status(inner)
+        while status is not None and status is not target:
+            status = getattr(status, "_parent", None)
+        return status is not None
+
+    @staticmethod
+    def stack(task: trio.lowlevel.Task) -> list[str]:
+        frames = task.iter_await_frames()
+        return traceback.format_list([traceback.FrameSummary(*place(f, line)) for f, line in frames])
+
+
+def _cancel_called(scope: anyio.CancelScope) -> bool:
+    try:
+        return scope.cancel_called
+    except RuntimeError:  # asked outside trio
+        return False
+
+
+def _status(scope: Any) -> Any:
+    return getattr(getattr(scope, "_CancelScope__original", None), "_cancel_status", None)
+
+
+async def _call_at(when: float, callback: Callable[[], None], scope: trio.CancelScope) -> None:
+    with scope:
+        await trio.sleep_until(when)
+        callback()
+
+
+class _DeadlineRelay:
+    """Tells those who listen to an operation's token of its deadline.
+
+    Trio has no timers, only deadlines of scopes and tasks that sleep. The scope interrupts the body without a task;
+    so one is started only when somebody else listens, too.
+    """
+
+    def __init__(self, operation: Lifecycle, when: float) -> None:
+        self._operation = operation
+        self._when = when
+        self._timer: Timer | None = None
+        self._cancelled = False
+        operation._token._facts["on_listen"] = self._heard
+        operation._token._facts["settle"] = self._settle
+        if len(operation._token._listeners) > 1 or everywhere or operation._observers or stuck_is_reported():
+            self._start()
+
+    def _settle(self) -> None:
+        """Record the deadline, if the scope knows of it and nobody else does."""
+        scope = self._operation._scope
+        if scope is not None and not self._cancelled and _cancel_called(scope):
+            self._operation._token._facts.pop("settle", None)
+            self._operation._expire()
+
+    def _heard(self) -> None:
+        post(self._operation._loop, self._start)
+
+    def _start(self) -> None:
+        if self._timer is None and not self._cancelled:
+            self._timer = TrioBackend.call_at(self._operation._loop, self._when, self._operation._expire)
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._operation._token._facts.pop("on_listen", None)
+        self._operation._token._facts.pop("settle", None)
+        if self._timer is not None:
+            self._timer.cancel()

@@ -1,0 +1,96 @@
+"""The few things asked of an event loop that anyio has no name for, on asyncio (uvloop too) and trio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Protocol
+
+import anyio
+from anyio.lowlevel import current_token
+
+if TYPE_CHECKING:
+    from .lifecycle import Lifecycle
+
+Loop = Any
+"""A native loop token: an asyncio event loop, or a `trio.lowlevel.TrioToken`."""
+
+
+class Timer(Protocol):
+    """A call that was put off and can be called off."""
+
+    def cancel(self) -> object:
+        """Call it off."""
+
+
+class Backend:
+    """What an operation needs to know of the loop that it runs on."""
+
+    @staticmethod
+    def current_loop() -> Loop:
+        """Return the native token of the running loop."""
+        raise NotImplementedError
+
+    @staticmethod
+    def current_task() -> Any:
+        """Return the native task that runs this."""
+        raise NotImplementedError
+
+    @staticmethod
+    def task_name(task: Any) -> str:
+        """Return what a record calls a task."""
+        raise NotImplementedError
+
+    @staticmethod
+    def new_scope() -> anyio.CancelScope:
+        """Return a new cancel scope."""
+        raise NotImplementedError
+
+    @staticmethod
+    def now(loop: Loop) -> float:
+        """Return the time on the loop's clock, in seconds."""
+        raise NotImplementedError
+
+    @staticmethod
+    def call_at(loop: Loop, when: float, callback: Callable[[], None]) -> Timer:
+        """Call `callback` on the loop at a time on its clock."""
+        raise NotImplementedError
+
+    @staticmethod
+    def set_deadline(operation: Lifecycle, when: float) -> Timer | None:
+        """Have an operation expire at a time on the loop's clock, in place of any deadline before."""
+        raise NotImplementedError
+
+    @staticmethod
+    def encloses(outer: anyio.CancelScope, inner: anyio.CancelScope) -> bool:
+        """Tell whether a cancelled `outer` reaches `inner` by itself, or would but for a shield."""
+        raise NotImplementedError
+
+    @staticmethod
+    def stack(task: Any) -> list[str]:
+        """Return the lines at which a task sits, outermost first."""
+        raise NotImplementedError
+
+
+def place(frame: FrameType, line: int) -> tuple[str, int, str]:
+    """Return the file, line and function of a frame, as tracebacks name them."""
+    return frame.f_code.co_filename, line, frame.f_code.co_name
+
+
+def current_loop() -> Loop:
+    """Return the native token of the running loop.
+
+    Raises:
+        anyio.NoEventLoopError: If no event loop runs in this thread.
+    """
+    return current_token().native_token
+
+
+def post(loop: Loop, callback: Callable[..., object], *args: object) -> None:
+    """Have the loop call `callback` soon: from any thread, from a signal handler, and also where it has closed."""
+    schedule = loop.call_soon_threadsafe if isinstance(loop, asyncio.AbstractEventLoop) else loop.run_sync_soon
+    try:
+        schedule(callback, *args)
+    except RuntimeError:  # closed: nothing runs there that could be told
+        pass

@@ -1,0 +1,77 @@
+"""Following the life of operations from outside: what a registry, a tracer or a test kit builds on."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .cause import Cause
+    from .operation import Cancelable
+    from .state import OperationState
+
+logger = logging.getLogger("hother.cancelable")
+
+
+class Observer:
+    """Told of every step in the life of operations. Override what is of interest.
+
+    The methods are called in the midst of the operation's own path, so they must be quick and must not wait. One that
+    raises is logged, and harms nobody.
+    """
+
+    def operation_started(self, operation: Cancelable) -> None:
+        """The operation was entered."""
+
+    def progress_reported(self, operation: Cancelable, message: Any, metadata: dict[str, Any] | None) -> None:
+        """The operation has reported progress."""
+
+    def cancel_requested(self, operation: Cancelable, cause: Cause) -> None:
+        """Somebody has asked it to stop. May come from any thread or from a signal handler."""
+
+    def cancel_delivered(self, operation: Cancelable) -> None:
+        """Its event loop knows of the request and interrupts it at its next checkpoint."""
+
+    def operation_stuck(self, operation: Cancelable, report: str) -> None:
+        """It was told to stop long ago and still runs; the report says where."""
+
+    def operation_ended(self, operation: Cancelable) -> None:
+        """The operation was left; its context is final."""
+
+
+everywhere: list[Observer] = []
+"""The observers of all operations."""
+
+
+def add_observer(observer: Observer) -> None:
+    """Have an observer told of every operation from now on.
+
+    Raises:
+        TypeError: If it is no `Observer`.
+        ValueError: If it was added already.
+    """
+    if not isinstance(observer, Observer):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"the observer must be an Observer, not {observer!r}")
+    if observer in everywhere:
+        raise ValueError(f"{observer!r} is an observer already")
+    everywhere.append(observer)
+
+
+def remove_observer(observer: Observer) -> None:
+    """Tell an observer of no further operation.
+
+    Raises:
+        ValueError: If it was not added.
+    """
+    if observer not in everywhere:
+        raise ValueError(f"{observer!r} is no observer: it was not added, or it was removed before")
+    everywhere.remove(observer)
+
+
+def notify(operation: OperationState, event: str, *args: object) -> None:
+    """Call one method of each observer of an operation; a failure is logged."""
+    for observer in (*everywhere, *operation._observers):
+        try:
+            getattr(observer, event)(operation, *args)
+        except Exception:
+            logger.exception("observer %r failed in %s", observer, event)

@@ -1,0 +1,96 @@
+"""How an operation hangs on the one above it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .cause import Cause
+from .current import Ambient
+from .listeners import Outbox, deliver, post_all
+from .loops import Loop
+from .reason import CancelationReason, OperationStatus
+
+if TYPE_CHECKING:
+    from .state import OperationState
+    from .token import CancelationToken
+
+
+def place_under(operation: OperationState, above: OperationState | Ambient) -> None:
+    """Take the surroundings that an operation is entered in as its parent, unless it was given another."""
+    if isinstance(above, Ambient):
+        operation._tokens += (above.provide(),)
+        if above.operation is None:
+            return
+        above = above.operation
+    if operation._parent is None:
+        operation._parent = above
+
+
+def link_to_ancestors(operation: OperationState) -> None:
+    """Let ancestors that may not enclose an operation end it all the same."""
+    links: list[ParentLink] = []
+    ancestor = operation._parent
+    while ancestor is not None and ancestor._task is not operation._task:
+        if ancestor._status in (OperationStatus.PENDING, OperationStatus.RUNNING):
+            links.append(ParentLink(operation, ancestor))
+        ancestor = ancestor._parent
+    operation._links = tuple(links)
+    for link in links:
+        link.ancestor._token._listen(link, operation._loop)
+
+
+class ParentLink:
+    """Ends an operation with one of its ancestors, unless that one's scope does it by itself."""
+
+    __slots__ = ("_child", "ancestor")
+
+    def __init__(self, child: OperationState, ancestor: OperationState) -> None:
+        self._child = child
+        self.ancestor = ancestor
+
+    def remove(self) -> None:
+        """Take the link off the ancestor."""
+        self.ancestor._token._listeners.pop(self, None)
+
+    def _told(self, token: CancelationToken, cause: Cause, here: Loop | None, outbox: Outbox) -> None:
+        deliver(self, self._child._loop, here, outbox)
+
+    def _deliver(self) -> None:
+        child, cause = self._child, self.ancestor._outcome or self.ancestor._token.cause
+        if cause is not None and child.is_running and not encloses(self.ancestor, child):
+            child._token._request(caused_by(self.ancestor, cause), child._loop)
+
+
+def tell_children(operation: OperationState) -> None:
+    """Pass on to operations that no scope encloses what has ended this one from outside."""
+    outbox: Outbox = {}
+    token, cause = operation._token, operation._outcome
+    for listener in list(token._listeners):
+        if isinstance(listener, ParentLink) and cause is not None and token._listeners.pop(listener, False):
+            listener._told(token, cause, operation._loop, outbox)
+    post_all(outbox)
+
+
+def encloses(outer: OperationState, inner: OperationState) -> bool:
+    """Tell whether cancelling one operation's scope reaches the other's, or would but for a shield."""
+    if outer._scope is None or inner._scope is None or outer._loop is not inner._loop:
+        return False
+    return outer._task is inner._task or inner._backend.encloses(outer._scope, inner._scope)
+
+
+def caused_by(ancestor: OperationState, cause: Cause) -> Cause:
+    """Return the cause of an operation that ends because of an ancestor."""
+    origin = cause.context if cause.reason is CancelationReason.PARENT and cause.context else ancestor.context
+    name = f"operation {origin.name or origin.id!r}"
+    return Cause(CancelationReason.PARENT, cause.message or f"{name} was cancelled", name, cause.time, None, origin)
+
+
+def cancelled_above(operation: OperationState) -> Cause | None:
+    """Return the cause that the nearest enclosing ancestor with a request to stop passes on."""
+    ancestor = operation._parent
+    while ancestor is not None:
+        cause = ancestor._token.cause
+        if cause is not None and encloses(ancestor, operation):
+            return caused_by(ancestor, cause)
+        ancestor = ancestor._parent
+    return None

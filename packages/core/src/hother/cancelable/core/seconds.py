@@ -1,0 +1,23 @@
+"""Reading time spans that users give."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+
+def positive_seconds(value: object, name: str) -> float:
+    """Return a time span in seconds.
+
+    Raises:
+        TypeError: If it is neither a number nor a `timedelta`.
+        ValueError: If it is zero, negative or NaN.
+    """
+    if type(value) is float and value > 0:
+        return value
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number of seconds or a timedelta, not {value!r}")
+    if not value > 0:
+        raise ValueError(f"{name} must be more than zero seconds, not {value!r}")
+    return float(value)

@@ -1,0 +1,42 @@
+"""The one table of what lives in other distributions, and the one error where it is not installed."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_REGISTRY = ("hother.cancelable.registry", "hother-cancelable-registry")
+_SOURCES = ("hother.cancelable.sources", "hother-cancelable-sources")
+_STREAMS = ("hother.cancelable.streams", "hother-cancelable-streams")
+
+SIBLINGS: dict[str, tuple[str, str]] = {
+    "AllOfSource": _SOURCES,
+    "AnyOfSource": _SOURCES,
+    "CompositeSource": _SOURCES,
+    "ConditionSource": _SOURCES,
+    "OperationRegistry": _REGISTRY,
+    "SignalSource": _SOURCES,
+    "ThreadSafeRegistry": _REGISTRY,
+    "cancelable_stream": _STREAMS,
+}
+"""Name -> the module that has it, and the distribution to install."""
+
+
+def load(name: str, wanted_by: str) -> Any:
+    """Return a name of a sibling package.
+
+    Args:
+        name: A key of the table.
+        wanted_by: What the user wrote, for the error.
+
+    Raises:
+        ImportError: If the sibling is not installed; says what to install.
+    """
+    module, distribution = SIBLINGS[name]
+    try:
+        return getattr(import_module(module), name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not module.startswith(error.name):
+            raise
+        message = f"{wanted_by} needs the distribution {distribution}: pip install {distribution}"
+        raise ImportError(message, name=module) from None

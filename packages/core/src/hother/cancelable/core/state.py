@@ -1,0 +1,251 @@
+"""What an operation is made of, and what can be read of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from .cause import Cause
+from .context import OperationContext
+from .ids import new_id
+from .observer import Observer
+from .reason import OperationStatus
+from .seconds import positive_seconds
+from .siblings import load
+from .source import CancelationSource
+from .token import CancelationToken
+
+if TYPE_CHECKING:
+    from contextvars import Token
+
+    import anyio
+
+    from .loops import Backend, Loop, Timer
+    from .parents import ParentLink
+    from .sourcing import RunningSources
+
+
+class CommonOptions(TypedDict, total=False):
+    """What every factory takes besides its own arguments; see `Cancelable`."""
+
+    name: str | None
+    operation_id: str | None
+    parent: OperationState | None
+    metadata: dict[str, Any] | None
+    sources: tuple[CancelationSource, ...] | list[CancelationSource]
+    register_globally: bool
+    detached: bool
+    move_on: bool
+    callback_timeout: float | timedelta
+
+
+class TimeoutOptions(CommonOptions, total=False):
+    """What `Cancelable.with_timeout` takes besides the timeout."""
+
+    token: CancelationToken | None
+
+
+class TokenOptions(CommonOptions, total=False):
+    """What `Cancelable.with_token` takes besides the token."""
+
+    timeout: float | timedelta | None
+
+
+class OperationOptions(TimeoutOptions, TokenOptions, total=False):
+    """What `Cancelable` takes."""
+
+
+class OperationState:
+    """The parts of an operation and their reading; `Lifecycle` moves them, `Cancelable` is the whole."""
+
+    __slots__ = (
+        "__weakref__",
+        "_backend",
+        "_callback_timeout",
+        "_callbacks",
+        "_deadline",
+        "_detached",
+        "_ended_at",
+        "_error",
+        "_id",
+        "_links",
+        "_loop",
+        "_metadata",
+        "_move_on",
+        "_name",
+        "_observers",
+        "_outcome",
+        "_parent",
+        "_previous",
+        "_progress",
+        "_running_sources",
+        "_scope",
+        "_sources",
+        "_started_at",
+        "_status",
+        "_stuck_timer",
+        "_task",
+        "_timeout",
+        "_timer",
+        "_token",
+        "_tokens",
+        "_wall_time",
+    )
+
+    _backend: type[Backend]
+    _deadline: float
+    _loop: Loop
+    _previous: Token[Any]
+    _started_at: float
+    _wall_time: float
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        operation_id: str | None = None,
+        parent: OperationState | None = None,
+        metadata: dict[str, Any] | None = None,
+        timeout: float | timedelta | None = None,
+        token: CancelationToken | None = None,
+        sources: tuple[CancelationSource, ...] | list[CancelationSource] = (),
+        register_globally: bool = False,
+        detached: bool = False,
+        move_on: bool = False,
+        callback_timeout: float | timedelta = 5.0,
+    ) -> None:
+        if parent is not None:
+            _require(OperationState, parent, "parent", "a Cancelable")
+        if token is not None:
+            _require(CancelationToken, token, "token", "a CancelationToken")
+        for source in sources:
+            _require(CancelationSource, source, "source", "a CancelationSource")
+        self._name = name
+        self._id = operation_id
+        self._parent = parent
+        self._metadata = metadata
+        self._timeout = None if timeout is None else positive_seconds(timeout, "timeout")
+        self._token = CancelationToken()
+        self._tokens: tuple[CancelationToken, ...] = () if token is None else (token,)
+        self._sources: tuple[CancelationSource, ...] = tuple(sources)
+        self._observers: tuple[Observer, ...] = _global_registry() if register_globally else ()
+        self._detached = detached
+        self._move_on = move_on
+        self._callback_timeout = positive_seconds(callback_timeout, "callback_timeout")
+        self._callbacks: dict[str, list[Callable[..., Any]]] | None = None
+        self._progress: tuple[Callable[..., Any], ...] = ()
+        self._status = OperationStatus.PENDING
+        self._scope: anyio.CancelScope | None = None
+        self._task: Any = None
+        self._timer: Timer | None = None
+        self._stuck_timer: Timer | None = None
+        self._links: tuple[ParentLink, ...] = ()
+        self._running_sources: RunningSources | None = None
+        self._ended_at: float | None = None
+        self._outcome: Cause | None = None
+        self._error: str | None = None
+
+    @property
+    def operation_id(self) -> str:
+        """The operation's name for machines: unique across processes, unless it was given."""
+        if self._id is None:
+            self._id = self._token._once("operation id", new_id)
+        return self._id
+
+    @property
+    def token(self) -> CancelationToken:
+        """The operation's own token: it ends this operation and those below it, never one beside it."""
+        return self._token
+
+    @property
+    def parent(self) -> OperationState | None:
+        """The operation that this one was entered in, or was made for."""
+        return self._parent
+
+    @property
+    def context(self) -> OperationContext:
+        """The record of this operation, kept up to date."""
+        return self._token._once("context", self._new_context)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the operation was entered and not left yet."""
+        return self._status is OperationStatus.RUNNING
+
+    @property
+    def is_completed(self) -> bool:
+        """Whether its body ran to the end."""
+        return self._status is OperationStatus.COMPLETED
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether it has ended because it was interrupted."""
+        return self._status is OperationStatus.CANCELLED
+
+    @property
+    def cancel_requested(self) -> bool:
+        """Whether it was told to stop, also where that has not interrupted it, or never did."""
+        return self._token.cause is not None
+
+    @property
+    def deadline(self) -> float | None:
+        """When the operation times out, in seconds on the loop's clock; None without a timeout or before entry."""
+        return self._deadline if self._timeout is not None and self._status is not OperationStatus.PENDING else None
+
+    def remaining(self) -> float:
+        """Return how many seconds are left: infinity without a timeout, zero after it or after the end."""
+        if self._timeout is None:
+            return math.inf
+        if self._status is OperationStatus.PENDING:
+            return self._timeout
+        return max(self._deadline - self._backend.now(self._loop), 0.0) if self.is_running else 0.0
+
+    def _label(self) -> str:
+        return f"operation {self._name or self.operation_id!r}"
+
+    def _elapsed(self) -> float | None:
+        return None if self._ended_at is None else self._ended_at - self._started_at
+
+    def _new_context(self) -> OperationContext:
+        context = OperationContext(
+            self.operation_id, self._name, metadata={} if self._metadata is None else self._metadata
+        )
+        self._write(context)
+        return context
+
+    def _write(self, context: OperationContext) -> None:
+        """Bring a record up to date."""
+        context.status = self._status
+        context.parent_id = None if self._parent is None else self._parent.operation_id
+        context.error = self._error
+        if self._status is OperationStatus.PENDING:
+            return
+        context.start_time = datetime.fromtimestamp(self._wall_time, UTC)
+        cause = self._outcome or self._token.cause
+        if cause is not None:
+            context.cancel_reason, context.cancel_message, context.cancel_origin = cause[:3]
+            context.cause = cause.culprit
+        elapsed = self._elapsed()
+        if elapsed is not None:
+            context.duration = timedelta(seconds=elapsed)
+            context.end_time = context.start_time + context.duration
+
+    def _refresh(self) -> None:
+        """Bring the record up to date, if somebody has asked for it."""
+        context: OperationContext | None = self._token._facts.get("context")
+        if context is not None:
+            self._write(context)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._name or self.operation_id!r} {self._status.value}>"
+
+
+def _require(kind: type[object], value: object, name: str, article: str) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be {article}, not {value!r}")
+
+
+def _global_registry() -> tuple[Observer, ...]:
+    return (load("OperationRegistry", "register_globally=True").get_instance(),)

@@ -1,0 +1,90 @@
+"""An operation that spans an async generator without holding its scope while the generator waits for its consumer.
+
+A scope that is open across a `yield` interrupts the wrong code (https://peps.python.org/pep-0789/).
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, TypeVar
+
+from .operation import Cancelable
+from .reason import OperationStatus
+
+T = TypeVar("T")
+
+Prepare = Callable[[tuple[Any, ...], dict[str, Any]], tuple[Cancelable, tuple[Any, ...], dict[str, Any]]]
+"""Makes the operation of one call, and the arguments that the function gets."""
+
+
+def stepwise(
+    function: Callable[..., AsyncGenerator[T, Any]], prepare: Prepare
+) -> Callable[..., AsyncGenerator[T, Any]]:
+    """Return an async generator function that runs each iteration of another one as an operation, step by step.
+
+    What the consumer sends and throws reaches the generator.
+    """
+
+    @functools.wraps(function)
+    async def generate(*args: Any, **kwargs: Any) -> AsyncGenerator[T, Any]:
+        operation, args, kwargs = prepare(args, kwargs)
+        generator = function(*args, **kwargs)
+        advance: Callable[[], Awaitable[T]] = generator.__anext__
+        try:
+            while True:
+                try:
+                    item = await _step(operation, advance)
+                except StopAsyncIteration:
+                    return
+                try:
+                    sent = yield item
+                except GeneratorExit:
+                    raise
+                except BaseException as thrown:
+                    advance = functools.partial(generator.athrow, thrown)
+                else:
+                    advance = functools.partial(generator.asend, sent)
+        finally:
+            await _close(operation, generator)
+
+    return generate
+
+
+async def _step(operation: Cancelable, advance: Callable[[], Awaitable[T]]) -> T:
+    """Await one step with the operation's scope open around it, and nowhere else.
+
+    Raises:
+        StopAsyncIteration: When the steps are at their end, or the operation moves on.
+        CancelationError: If the operation was told to stop.
+    """
+    if operation._status is OperationStatus.PENDING:
+        await operation.__aenter__()
+    else:
+        await operation._resume()
+    try:
+        item = await advance()
+    except StopAsyncIteration:
+        await operation.__aexit__(None, None, None)
+        raise
+    except BaseException:
+        if await operation.__aexit__(*sys.exc_info()):
+            raise StopAsyncIteration from None
+        raise
+    await operation._suspend()
+    return item
+
+
+async def _close(operation: Cancelable, generator: AsyncGenerator[Any, Any]) -> None:
+    if not operation.is_running:
+        await generator.aclose()
+        return
+    await operation._resume()
+    try:
+        await generator.aclose()
+    except BaseException:
+        if not await operation.__aexit__(*sys.exc_info()):
+            raise
+    else:
+        await operation.__aexit__(None, None, None)

@@ -1,0 +1,57 @@
+"""Waiting for the end of an operation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+from .context import OperationContext
+from .listeners import TaskWaiter
+from .loops import current_loop
+from .reason import CancelationReason, OperationStatus
+
+if TYPE_CHECKING:
+    from .operation import Cancelable
+
+_UNFINISHED = (OperationStatus.PENDING, OperationStatus.RUNNING)
+
+
+async def wait_for_end(
+    operation: Cancelable, seconds: float | None, reason: CancelationReason | str, message: str | None
+) -> OperationContext:
+    """Tell an operation to stop and wait until it has; see `Cancelable.cancel_and_wait`."""
+    with anyio.CancelScope() as limit:
+        _refuse_in_own_body(operation, limit)
+        await operation.cancel(reason, message)
+        if seconds is not None:
+            limit.deadline = anyio.current_time() + seconds
+        await _ended(operation)
+    if limit.cancelled_caught:
+        raise TimeoutError(f"{operation._label()} has not ended {seconds:g} s after it was told to stop")
+    return operation.context
+
+
+def _refuse_in_own_body(operation: Cancelable, here: anyio.CancelScope) -> None:
+    scope = operation._scope
+    if scope is not None and operation._loop is current_loop() and operation._backend.encloses(scope, here):
+        raise RuntimeError(f"{operation._label()} cannot wait in its own body for its own end; use cancel() there")
+
+
+async def _ended(operation: Cancelable) -> None:
+    waiter = TaskWaiter()
+    waiters = operation._token._once("waiters", list[TaskWaiter])
+    waiters.append(waiter)
+    if operation._status not in _UNFINISHED:  # it may have ended in another thread meanwhile
+        waiter.event.set()
+    try:
+        await waiter.event.wait()
+    finally:
+        if waiter in waiters:
+            waiters.remove(waiter)
+
+
+def wake_all(waiters: list[TaskWaiter]) -> None:
+    """Wake those who wait for the end of an operation."""
+    while waiters:
+        waiters.pop().wake()
