@@ -1,0 +1,187 @@
+"""The rows that take many tasks, other threads, or fresh processes."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import statistics
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import anyio
+from anyio.lowlevel import current_token
+from measuring import Row
+
+from hother.cancelable import Cancelable, CancelationToken
+
+CROWD = 5000
+
+
+async def _crowd(body: Callable[[], Awaitable[None]], cancel: Callable[[], Awaitable[None]]) -> float:
+    """Return the milliseconds from a cancel to the end of all the tasks that it is for."""
+    async with anyio.create_task_group() as group:
+        for _ in range(CROWD):
+            group.start_soon(body)
+        await anyio.wait_all_tasks_blocked()
+        start = time.perf_counter()
+        await cancel()
+    return (time.perf_counter() - start) * 1e3
+
+
+async def cancel_operations() -> float:
+    token = CancelationToken()
+
+    async def body() -> None:
+        async with Cancelable.with_token(token, move_on=True):
+            await anyio.sleep_forever()
+
+    async def cancel() -> None:
+        await token.cancel()
+
+    return await _crowd(body, cancel)
+
+
+async def cancel_scopes() -> float:
+    scopes: list[anyio.CancelScope] = []
+
+    async def body() -> None:
+        with anyio.CancelScope() as scope:
+            scopes.append(scope)
+            await anyio.sleep_forever()
+
+    async def cancel() -> None:
+        for scope in scopes:
+            scope.cancel()
+
+    return await _crowd(body, cancel)
+
+
+async def _bytes_of(body: Callable[[], Awaitable[None]]) -> float:
+    gc.collect()
+    tracemalloc.start()
+    async with anyio.create_task_group() as group:
+        for _ in range(1000):
+            group.start_soon(body)
+        await anyio.wait_all_tasks_blocked()
+        gc.collect()
+        taken, _ = tracemalloc.get_traced_memory()
+        group.cancel_scope.cancel()
+    tracemalloc.stop()
+    return taken / 1000
+
+
+async def live_operation() -> float:
+    async def body() -> None:
+        async with Cancelable():
+            await anyio.sleep_forever()
+
+    return await _bytes_of(body)
+
+
+async def live_scope() -> float:
+    async def body() -> None:
+        with anyio.CancelScope():
+            await anyio.sleep_forever()
+
+    return await _bytes_of(body)
+
+
+async def left_on_a_token() -> float:
+    token = CancelationToken()
+    async with Cancelable.with_token(token):
+        pass
+    gc.collect()
+    tracemalloc.start()
+    for _ in range(1000):
+        async with Cancelable.with_token(token):
+            pass
+    gc.collect()
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return max(taken - 1000, 0) / 1000  # the loop's own variables, of which there are always a few
+
+
+async def nothing() -> float:
+    return 0.0
+
+
+async def _from_thread(block: AbstractAsyncContextManager[object], cancel: Callable[[], object]) -> float:
+    """Return the microseconds from a cancel in a thread to the end of the block."""
+    started = 0.0
+
+    def in_thread() -> None:
+        nonlocal started
+        time.sleep(0.002)  # until the loop is parked
+        started = time.perf_counter()
+        cancel()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(anyio.to_thread.run_sync, in_thread)
+        async with block:
+            await anyio.sleep_forever()
+        return (time.perf_counter() - started) * 1e6
+    raise AssertionError
+
+
+async def thread_cancels_operation() -> float:
+    took: list[float] = []
+    for _ in range(20):
+        operation = Cancelable(move_on=True)
+        took.append(await _from_thread(operation, operation.cancel_sync))
+    return statistics.median(took)
+
+
+async def thread_cancels_scope() -> float:
+    loop = current_token().native_token
+    post = getattr(loop, "call_soon_threadsafe", None) or getattr(loop, "run_sync_soon", None)
+    assert post is not None
+    took: list[float] = []
+    for _ in range(20):
+        scope = anyio.CancelScope()
+        took.append(await _from_thread(_block(scope), functools.partial(post, scope.cancel)))
+    return statistics.median(took)
+
+
+@asynccontextmanager
+async def _block(scope: anyio.CancelScope) -> AsyncIterator[None]:
+    with scope:
+        yield
+
+
+def _import(statement: str) -> Callable[[], Awaitable[float]]:
+    code = f"import time; t = time.perf_counter(); {statement}; print((time.perf_counter() - t) * 1e3)"
+
+    async def work() -> float:
+        return float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+
+    return work
+
+
+ROWS = [
+    Row("cancel 5,000 operations on one token", "5,000 `scope.cancel()`", 1.2, cancel_operations, cancel_scopes, "ms"),
+    Row("memory of a live operation", "a bare scope", 1000, live_operation, live_scope, "B", difference=True, rounds=3),
+    Row(
+        "left by a finished operation on a token",
+        "nothing",
+        0,
+        left_on_a_token,
+        nothing,
+        "B",
+        difference=True,
+        rounds=3,
+    ),
+    Row("thread `cancel_sync` to exit", "posted cancel", 1.2, thread_cancels_operation, thread_cancels_scope),
+    Row(
+        "`import hother.cancelable`",
+        "`import anyio, asyncio`",
+        1.2,
+        _import("import hother.cancelable"),
+        _import("import anyio, asyncio"),
+        "ms",
+        rounds=21,
+    ),
+]
