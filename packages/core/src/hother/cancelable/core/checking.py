@@ -9,7 +9,7 @@ import anyio
 from .cause import Cause
 from .exceptions import BY_REASON
 from .loops import current_loop
-from .parents import caused_by, encloses
+from .parents import caused_by, reaches
 from .shield import shielded
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _passed_on(
     above = operation._parent
     while above is not None and above is not protected:
         cause = above._token.cause
-        if cause is not None and encloses(above, operation):
+        if cause is not None and reaches(above, operation):
             return caused_by(above, cause), above.context
         above = above._parent
     return None, None

@@ -23,6 +23,7 @@ class Injector:
         self._parameter = self.signature.parameters.get(_find(function, name) or "")
         if self._parameter is not None:
             self._index = parameters.index(self._parameter)
+            self._defaults = tuple(each.default for each in parameters[: self._index])
             parameters.remove(self._parameter)
             self.signature = self.signature.replace(parameters=parameters)
 
@@ -33,10 +34,14 @@ class Injector:
         parameter = self._parameter
         if parameter is None or parameter.name in kwargs:
             return args, kwargs
-        positional = parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-        if positional and (len(args) > self._index or parameter.kind is parameter.POSITIONAL_ONLY):
-            return (*args[: self._index], operation, *args[self._index :]), kwargs
-        return args, {**kwargs, parameter.name: operation}
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            missing = self._defaults[len(args) :]
+            args += missing if inspect.Parameter.empty not in missing else ()
+        elif parameter.kind is parameter.KEYWORD_ONLY or len(args) <= self._index:
+            return args, {**kwargs, parameter.name: operation}
+        if len(args) < self._index:
+            return args, kwargs  # too few: the function says so itself
+        return (*args[: self._index], operation, *args[self._index :]), kwargs
 
 
 def _find(function: Callable[..., Any], name: str | None) -> str | None:

@@ -68,23 +68,22 @@ class Lifecycle(OperationState):
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> bool:
         scope = self._scope
-        if scope is None:
-            self._refuse_exit()
+        if scope is None or self._status is not OperationStatus.RUNNING or self._left_elsewhere():
+            await self._refuse_exit()
         body_raised = exc
         if self._running_sources is not None:
             exc_type, exc, traceback = await self._after_sources(exc_type, exc, traceback)
         outer = None if exc is None or self._parent is None else cancelled_above(self)
+        if self._timeout is not None and scope.cancel_called:
+            self._expire()  # trio has told the scope alone
         self._disconnect()
         leaving = exc
         try:
             caught = scope.__exit__(exc_type, exc, traceback)
         except BaseException as rest:  # what is left of an exception group without the cancellations
-            if self._backend.current_task() is not self._task:
-                self._refuse_exit()
             caught, leaving = False, rest
         current.reset(self._previous)
-        if self._timeout is not None and scope.cancel_called:
-            self._expire()
+        self._scope = self._task = None
         requested, own = self._token._seal(), False
         if leaving is None:
             self._end(OperationStatus.COMPLETED, requested)
@@ -124,24 +123,30 @@ class Lifecycle(OperationState):
         if self._running_sources is not None:
             await self._running_sources.start()
 
-    def _refuse_exit(self) -> NoReturn:
+    def _left_elsewhere(self) -> bool:
+        return self._backend.current_task() is not self._task
+
+    async def _refuse_exit(self) -> NoReturn:
         if self._scope is None:
             state = "was not entered" if self._status is OperationStatus.PENDING else "was left before"
-            raise RuntimeError(f"{self._label()} {state}") from None
-        self._disconnect()
-        self._error = "RuntimeError: left in another task"
-        self._end(OperationStatus.FAILED, self._token._seal())
+            raise RuntimeError(f"{self._label()} {state}")
+        if self._left_elsewhere():
+            self._disconnect()
+            self._lift_deadline()
+            self._error = "RuntimeError: left in another task"
+            self._end(OperationStatus.FAILED, self._token._seal())
+        else:  # back in its own task, which alone can close what it has opened
+            await self._suspend()
+            self._task = None
         raise RuntimeError(
             f"{self._label()} was left in another task than the one that entered it; keep `async with` within one "
             "task, and close an async generator that holds an operation where it is iterated"
-        ) from None
+        )
 
     async def _after_sources(
         self, *leaving: *tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
     ) -> tuple[type[BaseException] | None, BaseException | None, TracebackType | None]:
         """Stop the sources; return what leaves the body then, which is a cancellation if one came meanwhile."""
-        if self._backend.current_task() is not self._task:
-            self._refuse_exit()
         try:
             await self._stop_sources()
         except BaseException as error:
@@ -221,7 +226,6 @@ class Lifecycle(OperationState):
     def _end(self, status: OperationStatus, cause: Cause | None) -> None:
         self._status, self._outcome = status, cause
         self._ended_at = self._backend.now(self._loop)
-        self._scope = self._task = None
         self._refresh()
         if "waiters" in self._token._facts:
             wake_all(self._token._facts["waiters"])

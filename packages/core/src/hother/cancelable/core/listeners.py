@@ -53,14 +53,23 @@ def propagate(token: CancelationToken, cause: Cause, here: Loop | None) -> None:
     """
     outbox: Outbox = {}
     cancelled = [token]
+    interruption: BaseException | None = None
     while cancelled:
         token = cancelled.pop()
         for listener in list(token._listeners):
             if token._listeners.pop(listener, False):
-                linked = listener._told(token, cause, here, outbox)
-                if linked is not None:
-                    cancelled.append(linked)
+                try:
+                    linked = listener._told(token, cause, here, outbox)
+                except BaseException as error:  # a callback was interrupted: the others come first all the same
+                    interruption = error
+                else:
+                    cancelled += [] if linked is None else [linked]
     post_all(outbox)
+    if interruption is not None:
+        try:
+            raise interruption
+        finally:
+            del interruption
 
 
 def deliver(receiver: Deliverable, loop: Loop, here: Loop | None, outbox: Outbox) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
@@ -49,12 +49,12 @@ class AsyncioBackend(Backend):
         return AsyncioBackend.call_at(operation._loop, when, operation._expire)
 
     @staticmethod
-    def encloses(outer: anyio.CancelScope, inner: anyio.CancelScope) -> bool:
-        # anyio keeps the nesting of scopes to itself; without it a link ends the inner one, which is safe.
-        scope: Any = inner
-        while scope is not None and scope is not outer:
-            scope = getattr(scope, "_parent_scope", None)
-        return scope is outer
+    def chain(scope: anyio.CancelScope) -> Iterator[Any]:
+        # anyio keeps the nesting of scopes to itself; without it links end what scopes would, which is safe
+        above: Any = scope
+        while above is not None:
+            yield above
+            above = getattr(above, "_parent_scope", None)
 
     @staticmethod
     def stack(task: asyncio.Task[Any]) -> list[str]:

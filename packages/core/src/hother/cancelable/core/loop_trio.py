@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -55,12 +55,12 @@ class TrioBackend(Backend):
         return relay
 
     @staticmethod
-    def encloses(outer: anyio.CancelScope, inner: anyio.CancelScope) -> bool:
-        # trio keeps the nesting of scopes to itself; without it a link ends the inner one, which is safe.
-        target, status = _status(outer), _status(inner)
-        while status is not None and status is not target:
-            status = getattr(status, "_parent", None)
-        return status is not None
+    def chain(scope: anyio.CancelScope) -> Iterator[Any]:
+        # trio keeps the nesting of scopes to itself; without it links end what scopes would, which is safe
+        status = getattr(getattr(scope, "_CancelScope__original", None), "_cancel_status", None)
+        while status is not None:
+            yield status._scope
+            status = status._parent
 
     @staticmethod
     def stack(task: trio.lowlevel.Task) -> list[str]:
@@ -73,10 +73,6 @@ def _cancel_called(scope: anyio.CancelScope) -> bool:
         return scope.cancel_called
     except RuntimeError:  # asked outside trio
         return False
-
-
-def _status(scope: Any) -> Any:
-    return getattr(getattr(scope, "_CancelScope__original", None), "_cancel_status", None)
 
 
 async def _call_at(when: float, callback: Callable[[], None], scope: trio.CancelScope) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -63,14 +63,29 @@ class Backend:
         raise NotImplementedError
 
     @staticmethod
-    def encloses(outer: anyio.CancelScope, inner: anyio.CancelScope) -> bool:
-        """Tell whether a cancelled `outer` reaches `inner` by itself, or would but for a shield."""
+    def chain(scope: anyio.CancelScope) -> Iterator[Any]:
+        """Yield the backend's own object for a scope, and for those that it lies in, as far as that can be told."""
         raise NotImplementedError
 
     @staticmethod
     def stack(task: Any) -> list[str]:
         """Return the lines at which a task sits, outermost first."""
         raise NotImplementedError
+
+
+def encloses(backend: type[Backend], outer: anyio.CancelScope, inner: anyio.CancelScope) -> bool:
+    """Tell whether one scope lies in another."""
+    target = next(backend.chain(outer), None)
+    return target is not None and any(scope is target for scope in backend.chain(inner))
+
+
+def reaches(backend: type[Backend], outer: anyio.CancelScope, inner: anyio.CancelScope) -> bool:
+    """Tell whether one scope lies in another with no shield between them, so that it is cancelled with it."""
+    target = next(backend.chain(outer), None)
+    for scope in backend.chain(inner):
+        if scope is target or scope.shield:
+            return scope is target
+    return False
 
 
 def place(frame: FrameType, line: int) -> tuple[str, int, str]:

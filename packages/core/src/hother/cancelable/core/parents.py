@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from . import loops
 from .cause import Cause
 from .current import Ambient
 from .listeners import Outbox, deliver, post_all
-from .loops import Loop
+from .loops import Backend, Loop
 from .reason import CancelationReason, OperationStatus
 
 if TYPE_CHECKING:
+    from anyio import CancelScope
+
     from .state import OperationState
     from .token import CancelationToken
 
@@ -73,9 +77,20 @@ def tell_children(operation: OperationState) -> None:
 
 def encloses(outer: OperationState, inner: OperationState) -> bool:
     """Tell whether cancelling one operation's scope reaches the other's, or would but for a shield."""
+    return _compare(loops.encloses, outer, inner)
+
+
+def reaches(outer: OperationState, inner: OperationState) -> bool:
+    """Tell whether cancelling one operation's scope reaches the other's."""
+    return _compare(loops.reaches, outer, inner)
+
+
+def _compare(
+    relation: Callable[[type[Backend], CancelScope, CancelScope], bool], outer: OperationState, inner: OperationState
+) -> bool:
     if outer._scope is None or inner._scope is None or outer._loop is not inner._loop:
         return False
-    return outer._task is inner._task or inner._backend.encloses(outer._scope, inner._scope)
+    return relation(inner._backend, outer._scope, inner._scope)
 
 
 def caused_by(ancestor: OperationState, cause: Cause) -> Cause:
@@ -90,7 +105,7 @@ def cancelled_above(operation: OperationState) -> Cause | None:
     ancestor = operation._parent
     while ancestor is not None:
         cause = ancestor._token.cause
-        if cause is not None and encloses(ancestor, operation):
+        if cause is not None and reaches(ancestor, operation):
             return caused_by(ancestor, cause)
         ancestor = ancestor._parent
     return None

@@ -8,7 +8,7 @@ import anyio
 
 from .context import OperationContext
 from .listeners import TaskWaiter
-from .loops import current_loop
+from .loops import current_loop, encloses
 from .reason import CancelationReason, OperationStatus
 
 if TYPE_CHECKING:
@@ -34,24 +34,24 @@ async def wait_for_end(
 
 def _refuse_in_own_body(operation: Cancelable, here: anyio.CancelScope) -> None:
     scope = operation._scope
-    if scope is not None and operation._loop is current_loop() and operation._backend.encloses(scope, here):
+    if scope is not None and operation._loop is current_loop() and encloses(operation._backend, scope, here):
         raise RuntimeError(f"{operation._label()} cannot wait in its own body for its own end; use cancel() there")
 
 
 async def _ended(operation: Cancelable) -> None:
     waiter = TaskWaiter()
-    waiters = operation._token._once("waiters", list[TaskWaiter])
-    waiters.append(waiter)
+    waiters = operation._token._once("waiters", dict[TaskWaiter, bool])
+    waiters[waiter] = True
     if operation._status not in _UNFINISHED:  # it may have ended in another thread meanwhile
         waiter.event.set()
     try:
         await waiter.event.wait()
     finally:
-        if waiter in waiters:
-            waiters.remove(waiter)
+        waiters.pop(waiter, None)
 
 
-def wake_all(waiters: list[TaskWaiter]) -> None:
-    """Wake those who wait for the end of an operation."""
-    while waiters:
-        waiters.pop().wake()
+def wake_all(waiters: dict[TaskWaiter, bool]) -> None:
+    """Wake those who wait for the end of an operation, on whichever loop."""
+    for waiter in list(waiters):
+        if waiters.pop(waiter, False):
+            waiter.wake()
