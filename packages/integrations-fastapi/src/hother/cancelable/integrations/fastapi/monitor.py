@@ -1,0 +1,253 @@
+"""Who reads the channel of a request, and whether its client has left."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Awaitable
+from typing import Any, Final
+
+import anyio
+from anyio.lowlevel import checkpoint
+from starlette.types import Message, Receive, Scope, Send
+
+from hother.cancelable import CancelationReason, CancelationToken, current_operation
+
+from .beside import TaskBeside, post, running_loop, runs_here, start_beside
+from .messages import HTTP_DISCONNECT, WEBSOCKET_DISCONNECT, ends_response, expects_continue, is_disconnect
+
+SCOPE_KEY: Final = "hother.cancelable.monitor"
+"""Where the scope of a request keeps its monitor."""
+MESSAGE: Final = "the client has left"
+GRACE: Final = 0.05
+"""How much later than its operations the app hears that the client left, in seconds, where it waits for that.
+
+A `StreamingResponse` listens beside its generator and cancels it. An operation in there ends for its own reason first.
+"""
+BACKOFF: Final = 1.0
+"""How long to leave a server alone, in seconds, that sends body messages after the last one."""
+
+_making = threading.Lock()
+
+
+class Monitor:
+    """Stands between the server and the app: the app reads and sends through it.
+
+    As long as nobody asks for the token it only passes messages on. From then on a task of its own reads one message
+    ahead, which it keeps for the app, and past the end of the body, where nothing but the disconnect can come.
+
+    Attributes:
+        left: Whether the client left before the response was complete.
+        over: Whether the response is complete or the request was given back; what comes now is not the client leaving.
+        started: Whether the app has begun its response.
+    """
+
+    # Defaults of the class: a request that is not watched changes hardly any of them.
+    left = False
+    over = False
+    started = False
+    _asked = False
+    _body_complete = False
+    _disconnect: Message | None = None
+    _error: Exception | None = None
+    _held: Message | None = None
+    _news: anyio.Event | None = None
+    _reading = False
+    _token: CancelationToken | None = None
+    _trailers = False
+    _watcher: TaskBeside | None = None
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._loop = running_loop()
+        self._http = scope["type"] == "http"
+
+    def token(self) -> CancelationToken:
+        """Return the token of the request, from any thread, and see to it that somebody watches for the client."""
+        with _making:
+            if (token := self._token) is None:
+                self._token = token = CancelationToken()
+        if self.left:
+            token.cancel_sync(CancelationReason.DISCONNECT, MESSAGE)
+        elif self._watcher is None and not self.over:
+            if runs_here(self._loop):
+                self._start()
+            else:
+                post(self._loop, self._start)
+        return token
+
+    def token_for_operation(self) -> CancelationToken:
+        """Return the token for an operation that is entered now; what runs after the response is left alone."""
+        return CancelationToken() if self.over else self.token()
+
+    async def send(self, message: Message) -> None:
+        """Send a message of the app. That the response is complete is noted before the server, and its client, see it.
+
+        Raises:
+            OSError: If the server says so that the client has left.
+        """
+        was_over = self.over
+        if not was_over:
+            if message["type"] == "http.response.start":
+                self.started = True
+                self._trailers = message.get("trailers", False)
+            elif ends_response(message, self._trailers):
+                self.over = True
+        try:
+            await self._send(message)
+        except OSError:
+            if not was_over:
+                self.over = False
+                await self._leave()
+            raise
+
+    async def receive(self) -> Message:
+        """Return the next message to the app: the one that was read ahead, then what comes.
+
+        Once the client has left, this says so without a checkpoint: `Request.is_disconnected` asks in a scope that is
+        cancelled.
+        """
+        looks = self._only_looks()
+        while self._held is None or looks:
+            if self._disconnect is not None:
+                await _be_interrupted()
+                return self._disconnect
+            if self._error is not None:
+                raise self._take_error()
+            if looks and (self._held is not None or self._body_waits_to_be_asked_for()):
+                await checkpoint()  # raises: a body message would be lost on who only looks
+            elif self._reading:
+                await self._wait_for_news()
+                await self._let_operations_end()
+            elif (message := await self._read_for_app(looks)) is not None:
+                return message
+        return self._take()
+
+    async def _read_for_app(self, looks: bool) -> Message | None:
+        """Read in the app's own task; return None where the app only looks and is not given what came."""
+        self._asked = self._asked or not looks
+        message = await self._read()
+        if is_disconnect(message):
+            await self._leave()
+            if not looks:
+                await self._let_operations_end()
+        elif looks:
+            self._hold(message)
+            return None
+        return message
+
+    async def _watch(self) -> None:
+        """Read until the client has left or the server fails. Runs in a task of its own."""
+        while self._disconnect is None:
+            if self._reading or not self._may_read_ahead():
+                await self._wait_for_news()
+                continue
+            after_body = self._body_complete
+            try:
+                message = await self._read()
+            except Exception as error:
+                self._error = error
+                return
+            if is_disconnect(message):
+                await self._leave()
+            elif after_body:
+                await anyio.sleep(BACKOFF)
+            else:
+                self._hold(message)
+
+    def _may_read_ahead(self) -> bool:
+        return (self._held is None or self._body_complete) and not self._body_waits_to_be_asked_for()
+
+    def _body_waits_to_be_asked_for(self) -> bool:
+        return not self._asked and self._http and expects_continue(self._scope)
+
+    async def _read(self) -> Message:
+        """Await the server's one `receive()` that is in flight at a time."""
+        self._reading = True
+        try:
+            message = await self._receive()
+        finally:
+            self._reading = False
+            self._tell_news()
+        if is_disconnect(message):
+            self._disconnect = message
+        elif self._http:
+            self._body_complete = self._body_complete or not message.get("more_body", False)
+        return message
+
+    async def _leave(self) -> None:
+        """Note that the client has left, and tell everybody, unless the response is complete."""
+        if self.over:
+            return
+        self.left = True
+        if self._token is not None:
+            await self._token.cancel(CancelationReason.DISCONNECT, MESSAGE)
+
+    async def _let_operations_end(self) -> None:
+        if self.left and self._token is not None:
+            await anyio.sleep(GRACE)
+
+    def _only_looks(self) -> bool:
+        """Tell whether the app asks in a cancelled scope, as `Request.is_disconnected` does."""
+        return self._http and anyio.current_effective_deadline() == -math.inf
+
+    def _hold(self, message: Message) -> None:
+        self._held = message
+        self._tell_news()
+
+    def _take(self) -> Message:
+        assert self._held is not None
+        message, self._held = self._held, None
+        self._asked = True
+        self._tell_news()
+        return message
+
+    def _take_error(self) -> Exception:
+        assert self._error is not None
+        error, self._error = self._error, None
+        return error
+
+    async def _wait_for_news(self) -> None:
+        if self._news is None:
+            self._news = anyio.Event()
+        await self._news.wait()
+
+    def _tell_news(self) -> None:
+        if self._news is not None:
+            self._news.set()
+            self._news = None
+
+    def _start(self) -> None:
+        if self._watcher is None and not self.over:
+            self._watcher = start_beside(self._loop, self._watch)
+
+    async def stop(self) -> None:
+        """Stop watching; messages are still passed on. Returns when nothing of the monitor runs any more."""
+        self.over = True
+        if self._watcher is not None:
+            watcher, self._watcher = self._watcher, None
+            await watcher.stop()
+
+    def close(self) -> Awaitable[None] | None:
+        """Let go of the server, which holds the scope, which holds this; return what is left to wait for."""
+        self.over = True
+        self._receive = self._send = _refuse
+        if self._disconnect is None:
+            self._disconnect = HTTP_DISCONNECT if self._http else WEBSOCKET_DISCONNECT
+        return None if self._watcher is None else self.stop()
+
+
+async def _be_interrupted() -> None:
+    """Give way to the cancellation of an operation that runs this, so that it ends for its own reason."""
+    operation: Any = current_operation()
+    while operation is not None:
+        if operation.cancel_requested:
+            await checkpoint()
+            return
+        operation = operation.parent
+
+
+async def _refuse(*_: object) -> Any:
+    raise RuntimeError("this request is over: the app has returned")
