@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
+import weakref
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -128,6 +130,19 @@ async def test_an_observer_is_told_of_a_stuck_operation(caplog: pytest.LogCaptur
         await _ignore_for(20)
         await anyio.sleep_forever()
     assert told == [(operation, _reports(caplog)[0])]
+
+
+async def test_the_clock_of_an_operation_that_has_stopped_goes_with_it() -> None:
+    """No timer waits on for an operation that has ended, so nothing of it stays."""
+    set_stuck_after(30)
+    async with Cancelable(move_on=True) as operation:
+        await operation.cancel()
+        await anyio.sleep_forever()
+    gone = weakref.ref(operation)
+    del operation
+    await anyio.sleep(1)
+    gc.collect()
+    assert gone() is None
 
 
 @pytest.mark.parametrize("wrong", [0, -1, math.nan, timedelta(0)])

@@ -152,8 +152,7 @@ def test_a_long_lived_token_does_not_keep_linked_ones() -> None:
     forever = CancelationToken()
     linked = [CancelationToken.any_of(forever, CancelationToken()) for _ in range(100)]
     references = [weakref.ref(token) for token in linked]
-    del linked
-    gc.collect()
+    del linked  # at once, without the help of the garbage collector
     assert not any(reference() for reference in references)
     assert not forever._listeners
     assert forever.cancel_sync()
@@ -163,8 +162,7 @@ def test_a_linked_token_does_not_keep_the_one_above() -> None:
     """A token that nobody can cancel any more is not kept by those that wait for it."""
     above = CancelationToken()
     below, gone = CancelationToken.any_of(above), weakref.ref(above)
-    del above
-    gc.collect()
+    del above  # at once, without the help of the garbage collector
     assert gone() is None
     assert below.cancel_sync()
 

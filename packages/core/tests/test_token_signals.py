@@ -22,7 +22,7 @@ from hother.cancelable import Cancelable, CancelationReason, CancelationToken, M
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs POSIX signals")
 
-CORE = str(Path(hother.cancelable.core.__file__).parent)
+TRACED = (str(Path(hother.cancelable.core.__file__).parent), threading.__file__)
 
 
 @contextmanager
@@ -46,7 +46,10 @@ def _alarm_every(seconds: float) -> Iterator[None]:
 
 
 class Interruption:
-    """Raises SIGUSR1 in this thread before the n-th step that the core takes; a step is a line or an instruction."""
+    """Raises SIGUSR1 in this thread before the n-th step that the core takes, or `threading` for it.
+
+    A step is a line or an instruction.
+    """
 
     def __init__(self, at: int) -> None:
         self.at = at
@@ -67,7 +70,7 @@ class Interruption:
         sys.settrace(self._before)
 
     def _enter_frame(self, frame: FrameType, event: str, arg: object) -> Any:
-        if not frame.f_code.co_filename.startswith(CORE):
+        if not frame.f_code.co_filename.startswith(TRACED):
             return None
         frame.f_trace_opcodes = True
         return self._step

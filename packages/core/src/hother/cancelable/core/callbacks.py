@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from typing import Any, TypeVar
 
 from .context import OperationContext
-
-logger = logging.getLogger("hother.cancelable")
+from .log import logger
 
 ProgressCallback = Callable[[str, Any, "dict[str, Any] | None"], "Awaitable[object] | object"]
 """Called with the operation's id, the message and the metadata."""

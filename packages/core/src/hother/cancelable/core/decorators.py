@@ -6,14 +6,14 @@ import functools
 import inspect
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any, TypeVar, Unpack, cast, overload
+from typing import Any, TypeVar, Unpack, overload
 
 from .combining import combined
 from .current import current, current_operation
+from .decorating import decorated, decorator, disguised, named, require_coroutine_function
 from .injection import Injector
 from .operation import Cancelable
 from .state import OperationOptions, TokenOptions
-from .stepping import stepwise
 from .token import CancelationToken
 
 T = TypeVar("T")
@@ -66,7 +66,7 @@ def cancelable(
 
     def decorate(target: F) -> F:
         name = getattr(target, "__name__", type(target).__name__)
-        return _decorated(target, inject_param, lambda _: Cancelable(**_named(name, options)))
+        return decorated(target, inject_param, lambda _: Cancelable(**named(name, options)))
 
     return decorate if function is None else decorate(function)
 
@@ -96,9 +96,9 @@ def cancelable_method(
     def decorate(target: F) -> F:
         def make(args: tuple[Any, ...]) -> Cancelable:
             owner = args[0] if isinstance(args[0], type) else type(args[0])
-            return Cancelable(**_named(f"{owner.__name__}.{target.__name__}", options))
+            return Cancelable(**named(f"{owner.__name__}.{target.__name__}", options))
 
-        return _decorated(target, inject_param, make)
+        return decorated(target, inject_param, make)
 
     return decorate if function is None else decorate(function)
 
@@ -123,7 +123,7 @@ def cancelable_with_signal(
         ImportError: If the package `hother-cancelable-sources` is not installed.
     """
     Cancelable.with_signal(*signals, **options)
-    return _decorator(lambda: Cancelable.with_signal(*signals, **options), inject_param)
+    return decorator(lambda: Cancelable.with_signal(*signals, **options), inject_param)
 
 
 def cancelable_with_condition(
@@ -144,7 +144,7 @@ def cancelable_with_condition(
         return Cancelable.with_condition(predicate, check_interval, condition_name, **options)
 
     make()
-    return _decorator(make, inject_param)
+    return decorator(make, inject_param)
 
 
 def cancelable_combine(
@@ -165,7 +165,7 @@ def cancelable_combine(
         whole._name = whole._name if name is None else name
         return whole
 
-    return _decorator(make, inject_param)
+    return decorator(make, inject_param)
 
 
 def with_cancelable(
@@ -188,7 +188,7 @@ def with_cancelable(
         raise TypeError(f"with_cancelable() takes a Cancelable, not {cancel!r}")
 
     def decorate(function: F) -> F:
-        _require_async(function, generators=False)
+        require_coroutine_function(function)
         injector = Injector(function, inject_param)
 
         @functools.wraps(function)
@@ -202,7 +202,7 @@ def with_cancelable(
             finally:
                 current.reset(previous)
 
-        return _disguised(wrapper, function, injector if inject else None)
+        return disguised(wrapper, function, injector if inject else None)
 
     return decorate
 
@@ -223,7 +223,7 @@ def with_current_operation(function: F | None = None, /, *, inject_param: str = 
     """
 
     def decorate(target: F) -> F:
-        _require_async(target, generators=False)
+        require_coroutine_function(target)
         injector = Injector(target, inject_param)
 
         @functools.wraps(target)
@@ -231,7 +231,7 @@ def with_current_operation(function: F | None = None, /, *, inject_param: str = 
             args, kwargs = injector.arguments(current_operation(), args, kwargs)
             return await target(*args, **kwargs)
 
-        return _disguised(wrapper, target, injector)
+        return disguised(wrapper, target, injector)
 
     return decorate if function is None else decorate(function)
 
@@ -264,54 +264,3 @@ async def with_timeout(
     async with operation:
         return await coro
     raise AssertionError("an operation without move_on never swallows")
-
-
-def _decorator(make: Callable[[], Cancelable], inject_param: str | None) -> Callable[[F], F]:
-    def decorate(target: F) -> F:
-        def named(_: tuple[Any, ...]) -> Cancelable:
-            operation = make()
-            operation._name = operation._name or target.__name__
-            return operation
-
-        return _decorated(target, inject_param, named)
-
-    return decorate
-
-
-def _decorated(function: F, inject_param: str | None, make: Callable[[tuple[Any, ...]], Cancelable]) -> F:
-    _require_async(function, generators=True)
-    injector = Injector(function, inject_param)
-
-    def prepare(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Cancelable, tuple[Any, ...], dict[str, Any]]:
-        operation = make(args)
-        return operation, *injector.arguments(operation, args, kwargs)
-
-    if inspect.isasyncgenfunction(function):
-        return _disguised(stepwise(function, prepare), function, injector)
-
-    @functools.wraps(function)
-    async def run(*args: Any, **kwargs: Any) -> Any:
-        operation, args, kwargs = prepare(args, kwargs)
-        async with operation:
-            return await function(*args, **kwargs)
-
-    return _disguised(run, function, injector)
-
-
-def _named(name: str, options: OperationOptions) -> OperationOptions:
-    named: OperationOptions = {"name": name}
-    named.update(options)
-    return named
-
-
-def _require_async(function: Callable[..., Any], generators: bool) -> None:
-    if inspect.iscoroutinefunction(function) or (generators and inspect.isasyncgenfunction(function)):
-        return
-    raise TypeError(f"{function!r} is no coroutine function; run blocking code with Cancelable.run_in_thread")
-
-
-def _disguised(wrapper: Callable[..., Any], function: F, injector: Injector | None) -> F:
-    """Give a wrapper the signature that callers see, and the type of what it wraps."""
-    if injector is not None:
-        cast(Any, wrapper).__signature__ = injector.signature
-    return cast(F, wrapper)

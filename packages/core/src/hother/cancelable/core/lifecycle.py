@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import sys
 import time
@@ -17,6 +16,7 @@ from .cause import Cause
 from .current import current
 from .leaving import judge, leave
 from .listeners import Outbox, deliver, propagate
+from .log import logger
 from .loops import Loop
 from .observer import everywhere, notify
 from .parents import cancelled_above, link_to_ancestors, place_under, tell_children
@@ -28,8 +28,6 @@ from .waiting import wake_all
 
 if TYPE_CHECKING:
     from .token import CancelationToken
-
-logger = logging.getLogger("hother.cancelable")
 
 
 class Lifecycle(OperationState):

@@ -6,7 +6,6 @@ atomic operation of a dict: `setdefault` decides which request was first, `pop` 
 
 from __future__ import annotations
 
-import logging
 import threading
 import weakref
 from collections.abc import Callable
@@ -14,13 +13,12 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import anyio
 
+from .log import logger
 from .loops import Loop, current_loop, post
 
 if TYPE_CHECKING:
     from .cause import Cause
     from .token import CancelationToken
-
-logger = logging.getLogger("hother.cancelable")
 
 
 class Deliverable(Protocol):

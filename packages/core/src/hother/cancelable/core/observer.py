@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
+
+from .log import logger
 
 if TYPE_CHECKING:
     from .cause import Cause
     from .operation import Cancelable
     from .state import OperationState
-
-logger = logging.getLogger("hother.cancelable")
 
 
 class Observer:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import anyio
 
 from .cause import Cause, whereabouts
+from .log import logger
 from .reason import CancelationReason
 from .source import CancelationSource, Disarm
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from .state import OperationState
-
-logger = logging.getLogger("hother.cancelable")
 
 
 class RunningSources:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from .log import logger
 from .observer import notify
 from .seconds import positive_seconds
 
 if TYPE_CHECKING:
     from .state import OperationState
 
-logger = logging.getLogger("hother.cancelable")
 
 _stuck_after: float | None = None
 

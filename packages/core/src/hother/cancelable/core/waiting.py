@@ -12,13 +12,13 @@ from .loops import current_loop, encloses
 from .reason import CancelationReason, OperationStatus
 
 if TYPE_CHECKING:
-    from .operation import Cancelable
+    from .stopping import Stoppable
 
 _UNFINISHED = (OperationStatus.PENDING, OperationStatus.RUNNING)
 
 
 async def wait_for_end(
-    operation: Cancelable, seconds: float | None, reason: CancelationReason | str, message: str | None
+    operation: Stoppable, seconds: float | None, reason: CancelationReason | str, message: str | None
 ) -> OperationContext:
     """Tell an operation to stop and wait until it has; see `Cancelable.cancel_and_wait`."""
     with anyio.CancelScope() as limit:
@@ -32,13 +32,13 @@ async def wait_for_end(
     return operation.context
 
 
-def _refuse_in_own_body(operation: Cancelable, here: anyio.CancelScope) -> None:
+def _refuse_in_own_body(operation: Stoppable, here: anyio.CancelScope) -> None:
     scope = operation._scope
     if scope is not None and operation._loop is current_loop() and encloses(operation._backend, scope, here):
         raise RuntimeError(f"{operation._label()} cannot wait in its own body for its own end; use cancel() there")
 
 
-async def _ended(operation: Cancelable) -> None:
+async def _ended(operation: Stoppable) -> None:
     waiter = TaskWaiter()
     waiters = operation._token._once("waiters", dict[TaskWaiter, bool])
     waiters[waiter] = True

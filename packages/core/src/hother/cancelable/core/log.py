@@ -1,0 +1,5 @@
+"""The one logger. Nothing goes to it above DEBUG but failing callbacks, stuck operations and lost backends."""
+
+import logging
+
+logger = logging.getLogger("hother.cancelable")
