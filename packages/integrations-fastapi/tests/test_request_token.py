@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import anyio
 import anyio.to_thread
 import pytest
-from fastapi import BackgroundTasks, Depends, FastAPI, Request, Response, WebSocket
+from fastapi import BackgroundTasks, Body, Depends, FastAPI, Request, Response, WebSocket
 from fastapi.responses import StreamingResponse
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
@@ -92,6 +92,27 @@ async def test_body_is_not_eaten(middleware: bool) -> None:
     await channel.run_alone(app)
     assert bodies == [b"onetwothree"]
     assert channel.most_in_flight == 1
+
+
+@with_and_without
+async def test_body_that_fastapi_has_read(middleware: bool) -> None:
+    """Where FastAPI has read the body for its parameters, the client is watched, also if it had sent `Expect`."""
+    app = make_app(middleware=middleware)
+    headers = [(b"content-type", b"application/json"), (b"expect", b"100-continue")]
+    channel = Channel(method="POST", headers=headers)
+
+    @app.post("/")
+    async def endpoint(request: Request, data: Annotated[dict[str, int], Body()]) -> None:
+        async with Cancelable.with_token(get_request_token(request)):
+            await anyio.sleep_forever()
+
+    channel.push(piece(b'{"number":'), piece(b" 1}", more=False))
+    async with anyio.create_task_group() as group:
+        group.start_soon(channel.run_alone, app)
+        await anyio.wait_all_tasks_blocked()
+        assert channel.in_flight == 1
+        channel.push(LEFT)
+    assert channel.sent == []
 
 
 @with_and_without

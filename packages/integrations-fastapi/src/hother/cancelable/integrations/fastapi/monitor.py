@@ -57,12 +57,14 @@ class Monitor:
     _trailers = False
     _watcher: TaskBeside | None = None
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, body_was_read: bool = False) -> None:
         self._scope = scope
         self._receive = receive
         self._send = send
         self._loop = running_loop()
         self._http = scope["type"] == "http"
+        if body_was_read:
+            self._asked = self._body_complete = True
 
     def token(self) -> CancelationToken:
         """Return the token of the request, from any thread, and see to it that somebody watches for the client."""

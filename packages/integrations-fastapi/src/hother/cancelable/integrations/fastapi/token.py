@@ -66,7 +66,7 @@ def _install_between(
 ) -> Monitor:
     inside: Any = request  # both attributes are Starlette's own, in requests and web sockets
     receive, send = inside._receive, inside._send
-    monitor = Monitor(request.scope, receive, send)
+    monitor = Monitor(request.scope, receive, send, body_was_read=getattr(request, "_stream_consumed", False))
 
     async def silence(
         kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
