@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 
-class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
+class _JumpingSelector(selectors.DefaultSelector):
     """A selector that never sleeps: where nothing is ready it moves its loop's clock to the next timer."""
 
     now = 0.0
@@ -58,7 +58,7 @@ def _real_loops() -> list[Any]:
         loops.append(pytest.param(("asyncio", {"loop_factory": _eager(asyncio.SelectorEventLoop)}), id="eager"))
     if sys.platform != "win32":
         loops.append(pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop"))
-    return [*loops, pytest.param(("trio", {}), id="trio")]
+    return [*loops, pytest.param(("trio", dict[str, Any]()), id="trio")]
 
 
 def _virtual_loops() -> list[Any]:

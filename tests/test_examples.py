@@ -60,7 +60,7 @@ operation 'serve' was cancelled (manual): closing time
 @pytest.mark.parametrize("name", PRINTED)
 def test_example_prints_what_it_shows(name: str) -> None:
     """The example ends by itself, complains of nothing, and prints each of the things that it shows."""
-    program = [sys.executable, "-X", "dev", "-W", "error", BASICS / name]
+    program = [sys.executable, "-X", "dev", "-W", "error", str(BASICS / name)]
     done = subprocess.run(program, capture_output=True, text=True, timeout=20, check=False)
     assert done.stderr == ""
     assert done.stdout == PRINTED[name]

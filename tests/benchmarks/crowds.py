@@ -9,8 +9,9 @@ import subprocess
 import sys
 import time
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import anyio
 from anyio.lowlevel import current_token
@@ -21,7 +22,7 @@ from hother.cancelable import Cancelable, CancelationToken
 CROWD = 5000
 
 
-async def _crowd(body: Callable[[], Awaitable[None]], cancel: Callable[[], Awaitable[None]]) -> float:
+async def _crowd(body: Callable[[], Coroutine[Any, Any, None]], cancel: Callable[[], Awaitable[None]]) -> float:
     """Return the milliseconds from a cancel to the end of all the tasks that it is for."""
     async with anyio.create_task_group() as group:
         for _ in range(CROWD):
@@ -60,7 +61,7 @@ async def cancel_scopes() -> float:
     return await _crowd(body, cancel)
 
 
-async def _bytes_of(body: Callable[[], Awaitable[None]]) -> float:
+async def _bytes_of(body: Callable[[], Coroutine[Any, Any, None]]) -> float:
     gc.collect()
     tracemalloc.start()
     async with anyio.create_task_group() as group:
@@ -147,7 +148,7 @@ async def thread_cancels_scope() -> float:
 
 
 @asynccontextmanager
-async def _block(scope: anyio.CancelScope) -> AsyncIterator[None]:
+async def _block(scope: anyio.CancelScope) -> AsyncGenerator[None]:
     with scope:
         yield
 

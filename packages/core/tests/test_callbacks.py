@@ -245,10 +245,11 @@ async def test_callbacks_see_the_operation() -> None:
     assert seen == [operation, None]
 
 
-async def test_the_first_callback_of_start_is_interrupted_like_the_body() -> None:
-    """An operation that is cancelled while `on_start` waits does not run its body, and tells `on_cancel`."""
+@pytest.mark.parametrize("move_on", [False, True])
+async def test_a_callback_of_start_is_interrupted_like_the_body(move_on: bool) -> None:
+    """One cancelled while `on_start` waits tells `on_cancel` and raises, as no block can be skipped from its start."""
     told: list[str] = []
-    operation = Cancelable().on_cancel(lambda context: told.append(context.cancel_message or ""))
+    operation = Cancelable(move_on=move_on).on_cancel(lambda context: told.append(context.cancel_message or ""))
 
     async def stop(context: OperationContext) -> None:
         await operation.cancel("in on_start")

@@ -90,6 +90,7 @@ async def test_duration_is_taken_from_the_loops_clock() -> None:
     context = operation.context
     assert context.duration == pytest.approx(timedelta(seconds=90), abs=timedelta(milliseconds=1))
     assert context.start_time is not None
+    assert context.duration is not None
     assert context.end_time == context.start_time + context.duration
 
 

@@ -135,6 +135,7 @@ async def test_a_method_is_named_after_its_class() -> None:
     class Service:
         @cancelable_method
         async def fetch(self, number: int, cancelable: Cancelable | None = None) -> tuple[Service, int, str | None]:
+            assert cancelable is not None
             assert cancelable is _here()
             return self, number, cancelable.context.name
 

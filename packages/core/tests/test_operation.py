@@ -212,6 +212,7 @@ async def test_cancel_after_exit() -> None:
     await token.cancel("too late")
     assert not operation.cancel_requested
     assert not operation.token.is_cancelled
+    assert not operation.token._listeners
     assert operation.is_completed
     assert operation.context.cancel_reason is None
 

@@ -51,9 +51,7 @@ class Armed(CancelationSource):
         self.broken = broken
         self.fire: Callable[[str | None], object] | None = None
 
-    @property
-    def name(self) -> str:
-        return "the wire"
+    name = "the wire"
 
     async def wait(self) -> str | None:
         raise AssertionError("an armed source is not waited for")

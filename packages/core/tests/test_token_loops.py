@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -157,5 +156,8 @@ def test_a_loop_that_is_closed_while_a_thread_cancels() -> None:
             with contextlib.suppress(StopIteration):
                 waiting.send(None)
 
-        _in_threads(functools.partial(anyio.run, main), token.cancel_sync)
+        def run(main: Callable[[], Coroutine[Any, Any, None]] = main) -> None:
+            anyio.run(main)
+
+        _in_threads(run, token.cancel_sync)
         waiting.close()

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -26,7 +26,7 @@ TRACED = (str(Path(hother.cancelable.core.__file__).parent), threading.__file__)
 
 
 @contextmanager
-def _handling(number: int, handler: Callable[[], object]) -> Iterator[None]:
+def _handling(number: int, handler: Callable[[], object]) -> Generator[None]:
     """Install a signal handler for a while."""
     before = signal.signal(number, lambda *_: handler() and None)
     try:
@@ -36,7 +36,7 @@ def _handling(number: int, handler: Callable[[], object]) -> Iterator[None]:
 
 
 @contextmanager
-def _alarm_every(seconds: float) -> Iterator[None]:
+def _alarm_every(seconds: float) -> Generator[None]:
     """Have SIGALRM sent again and again; one that comes right before a thread blocks is not seen by Python."""
     signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
     try:

@@ -8,9 +8,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+import pytest
 from anyio.lowlevel import checkpoint
-from starlette.types import ASGIApp, Message, Scope
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hother.cancelable import Cancelable
 from hother.cancelable.integrations.fastapi import RequestCancelationMiddleware
 
 START: Message = {"type": "http.response.start", "status": 200, "headers": []}
@@ -19,9 +22,37 @@ LEFT: Message = {"type": "http.disconnect"}
 NO_BODY: Message = {"type": "http.request", "body": b"", "more_body": False}
 
 
+with_and_without = pytest.mark.parametrize("middleware", [True, False], ids=["middleware", "alone"])
+
+
+def make_app(*, middleware: bool) -> FastAPI:
+    """Return an app of FastAPI, with the middleware if it shall have it."""
+    app = FastAPI()
+    if middleware:
+        app.add_middleware(RequestCancelationMiddleware)
+    return app
+
+
 def piece(body: bytes, *, more: bool = True) -> Message:
     """Return a message with a piece of a body."""
     return {"type": "http.request", "body": body, "more_body": more}
+
+
+async def respond(scope: Scope, receive: Receive, send: Send) -> None:
+    """An app that responds."""
+    await send(START)
+    await send(END)
+
+
+async def wait_for_the_end(scope: Scope, receive: Receive, send: Send) -> None:
+    """An app that never reads, and waits in an operation."""
+    async with Cancelable():
+        await anyio.sleep_forever()
+
+
+async def read(receive: Receive) -> None:
+    """Read one message."""
+    await receive()
 
 
 class Channel:

@@ -7,27 +7,17 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
 from hother.cancelable import Cancelable, CancelationReason, DisconnectCancelation
 from hother.cancelable.integrations.fastapi import RequestCancelationMiddleware
-from hother.cancelable.integrations.fastapi.monitor import BACKOFF
+from hother.cancelable.integrations.fastapi.monitor import BACKOFF, SCOPE_KEY
 
-from .hand_made import END, LEFT, NO_BODY, START, Channel, piece
+from .hand_made import END, LEFT, NO_BODY, START, Channel, piece, read, wait_for_the_end
 
 EXPECT = [(b"host", b"test"), (b"expect", b"100-continue")]
-
-
-async def wait_for_the_end(scope: Scope, receive: Receive, send: Send) -> None:
-    """An app that never reads."""
-    async with Cancelable():
-        await anyio.sleep_forever()
-
-
-async def read(receive: Receive) -> None:
-    """Read one message."""
-    await receive()
 
 
 async def test_only_one_receive_is_in_flight() -> None:
@@ -148,82 +138,6 @@ async def test_kept_message_comes_before_the_end() -> None:
     assert channel.delivered == 2
 
 
-async def test_end_is_told_without_a_checkpoint() -> None:
-    """`is_disconnected`, which asks in a cancelled scope, hears of the client, also before a body that nobody read."""
-    channel = Channel(piece(b"body", more=False), LEFT)
-    answers: list[bool] = []
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        with pytest.raises(DisconnectCancelation):
-            await wait_for_the_end(scope, receive, send)
-        request = Request(scope, receive)
-        answers.append(await request.is_disconnected())
-        assert await request.body() == b"body"
-
-    await channel.run(app)
-    assert answers == [True]
-
-
-@pytest.mark.parametrize("watched", [True, False], ids=["watched", "unwatched"])
-async def test_looking_swallows_no_body(watched: bool) -> None:
-    """`is_disconnected` before the body is read leaves the body whole."""
-    channel = Channel(piece(b"one"), piece(b"two"), piece(b"three", more=False))
-    bodies: list[bytes] = []
-
-    async def read(request: Request) -> None:
-        for _ in range(3):
-            assert not await request.is_disconnected()
-        bodies.append(await request.body())
-        assert not await request.is_disconnected()
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        if not watched:
-            await read(request)
-            return
-        async with Cancelable():
-            await read(request)
-
-    await channel.run(app)
-    assert bodies == [b"onetwothree"]
-
-
-async def test_look_sees_the_end_without_a_watch() -> None:
-    """`is_disconnected` works where nobody watches, too."""
-    channel = Channel(NO_BODY, LEFT)
-    answers: list[bool] = []
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await receive()
-        answers.append(await Request(scope, receive).is_disconnected())
-
-    await channel.run(app)
-    assert answers == [True]
-
-
-@pytest.mark.parametrize("watched", [True, False], ids=["watched", "unwatched"])
-async def test_given_up_read_loses_nothing(watched: bool) -> None:
-    """A read that the app gives up leaves the message to the next one."""
-    channel = Channel()
-    bodies: list[bytes] = []
-
-    async def read(receive: Receive) -> None:
-        with anyio.move_on_after(0.02):
-            await receive()
-        channel.push(piece(b"body", more=False))
-        bodies.append((await receive())["body"])
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if not watched:
-            await read(receive)
-            return
-        async with Cancelable():
-            await read(receive)
-
-    await channel.run(app)
-    assert bodies == [b"body"]
-
-
 async def test_error_of_the_server_reaches_the_app() -> None:
     """What the server's `receive()` raises is raised where the app reads, and is not taken for the client leaving."""
     error = ConnectionError("broken")
@@ -277,24 +191,6 @@ async def test_end_that_the_app_reads_itself_counts() -> None:
     assert operation.context.cancel_reason is CancelationReason.DISCONNECT
 
 
-async def test_watch_goes_on_where_the_app_gives_up() -> None:
-    """When the app, which was the one reading, gives up, the watch reads on."""
-    channel = Channel(NO_BODY)
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await receive()
-        async with anyio.create_task_group() as group:
-            group.start_soon(read, receive)
-            await anyio.wait_all_tasks_blocked()
-            async with Cancelable():
-                group.cancel_scope.cancel()
-        await wait_for_the_end(scope, receive, send)
-
-    async with channel.running(app):
-        assert channel.in_flight == 1
-        channel.push(LEFT)
-
-
 async def test_operation_that_reads_ends_for_its_own_reason() -> None:
     """An operation that is reading the body when the client leaves ends with DISCONNECT, not with Starlette's error."""
     for before in ((), (piece(b"one"),)):
@@ -309,3 +205,27 @@ async def test_operation_that_reads_ends_for_its_own_reason() -> None:
             channel.push(LEFT)
         assert operation.context.cancel_reason is CancelationReason.DISCONNECT
         assert operation.is_cancelled
+
+
+@pytest.mark.parametrize("nested", [False, True])
+async def test_interruption_comes_before_the_end(nested: bool) -> None:
+    """In an operation that was told to stop but has not noticed yet, reading is where it notices."""
+    channel, operation = Channel(), Cancelable()
+
+    async def read_body(scope: Scope, receive: Receive) -> None:
+        with anyio.CancelScope(shield=True):
+            while not scope[SCOPE_KEY].left:
+                await checkpoint()
+        await Request(scope, receive).body()  # Starlette raises ClientDisconnect where it is told of the end
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async with operation:
+            if nested:
+                async with Cancelable():
+                    await read_body(scope, receive)
+            await read_body(scope, receive)
+
+    channel.push(LEFT)
+    await channel.run(app)
+    assert operation.is_cancelled
+    assert operation.context.cancel_reason is CancelationReason.DISCONNECT

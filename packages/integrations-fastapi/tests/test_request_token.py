@@ -1,31 +1,18 @@
 """`get_request_token`, with the middleware and without."""
 
-import threading
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import anyio
-import anyio.to_thread
 import pytest
-from fastapi import BackgroundTasks, Body, Depends, FastAPI, Request, Response, WebSocket
+from fastapi import BackgroundTasks, Body, Depends, Request, Response, WebSocket
 from fastapi.responses import StreamingResponse
 from starlette.requests import HTTPConnection
-from starlette.types import Receive, Scope, Send
 
 from hother.cancelable import Cancelable, CancelationReason, CancelationToken, DisconnectCancelation
-from hother.cancelable.integrations.fastapi import RequestCancelationMiddleware, get_request_token
+from hother.cancelable.integrations.fastapi import get_request_token
 
-from .hand_made import END, LEFT, NO_BODY, START, Channel, piece
-
-with_and_without = pytest.mark.parametrize("middleware", [True, False], ids=["middleware", "alone"])
-
-
-def make_app(*, middleware: bool) -> FastAPI:
-    """Return an app, with the middleware if it shall have it."""
-    app = FastAPI()
-    if middleware:
-        app.add_middleware(RequestCancelationMiddleware)
-    return app
+from .hand_made import LEFT, NO_BODY, Channel, make_app, piece, with_and_without
 
 
 @with_and_without
@@ -229,47 +216,3 @@ async def test_exception_handlers_come_first() -> None:
         await anyio.wait_all_tasks_blocked()
         channel.push(LEFT)
     assert handled.is_set()
-
-
-async def test_token_from_any_thread() -> None:
-    """Threads of any kind get the token, and the watch runs on the event loop of the request."""
-    channel, tokens = Channel(NO_BODY), list[CancelationToken]()
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        def ask() -> None:
-            tokens.append(get_request_token(HTTPConnection(scope)))
-
-        def ask_in_own_thread() -> None:
-            thread = threading.Thread(target=ask)
-            thread.start()
-            thread.join()
-
-        await anyio.to_thread.run_sync(ask_in_own_thread)
-        await tokens[0].wait_for_cancel()
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(channel.run, app)
-        while channel.in_flight == 0 and not channel.sent:
-            await anyio.sleep(0.001)
-        channel.push(LEFT)
-    assert tokens[0].reason is CancelationReason.DISCONNECT
-
-
-async def test_thread_that_asks_too_late() -> None:
-    """A thread that asks while the request ends starts no watch that would stay."""
-    channel, tokens = Channel(NO_BODY), list[CancelationToken]()
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        def ask() -> None:
-            tokens.append(get_request_token(HTTPConnection(scope)))
-
-        thread = threading.Thread(target=ask)
-        thread.start()
-        thread.join()  # the request to watch is on its way to this loop, which does not run meanwhile
-        await channel.send(START)
-        scope["end"] = END
-
-    await channel.run(app)
-    await anyio.wait_all_tasks_blocked()
-    assert channel.in_flight == 0
-    assert not tokens[0].is_cancelled

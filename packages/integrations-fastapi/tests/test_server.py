@@ -15,6 +15,7 @@ from starlette.responses import Response
 from hother.cancelable import Cancelable, CancelationReason, DisconnectCancelation
 from hother.cancelable.integrations.fastapi import RequestCancelationMiddleware, cancelable_dependency
 
+from .hand_made import with_and_without
 from .serving import Journal, each_server, serving
 
 pytestmark = pytest.mark.server
@@ -22,8 +23,6 @@ pytestmark = pytest.mark.server
 Operation = Annotated[Cancelable, Depends(cancelable_dependency)]
 PIECES = [bytes([number]) * 104_858 for number in range(10)]
 DIGEST = hashlib.sha256(b"".join(PIECES)).hexdigest()
-
-with_and_without = pytest.mark.parametrize("middleware", [True, False], ids=["middleware", "alone"])
 
 
 async def pass_on(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:

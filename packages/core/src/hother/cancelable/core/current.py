@@ -19,8 +19,8 @@ class Ambient:
     __slots__ = ("operation", "provide")
 
     def __init__(self, provide: Callable[[], CancelationToken], operation: OperationState | None) -> None:
-        self.provide = provide
-        self.operation = operation
+        self.provide: Callable[[], CancelationToken] = provide
+        self.operation: OperationState | None = operation
 
 
 current: ContextVar[OperationState | Ambient | None] = ContextVar("hother.cancelable.current", default=None)

@@ -18,7 +18,7 @@ class Injector:
     """
 
     def __init__(self, function: Callable[..., Any], name: str | None) -> None:
-        self.signature = inspect.signature(function)
+        self.signature: inspect.Signature = inspect.signature(function)
         parameters = list(self.signature.parameters.values())
         self._parameter = self.signature.parameters.get(_find(function, name) or "")
         if self._parameter is not None:

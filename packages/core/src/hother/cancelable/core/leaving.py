@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import anyio
 
@@ -58,7 +58,8 @@ def _from_outside(leaving: BaseException, outer: Cause | None) -> Cause:
 def _told_to_stop(operation: OperationState, leaving: BaseException) -> OperationState | None:
     """Return the operation, this one or one above it, whose `check` raised an exception, also in a task group."""
     if isinstance(leaving, BaseExceptionGroup):
-        found = {_told_to_stop(operation, each) for each in leaving.exceptions}
+        group = cast("BaseExceptionGroup[BaseException]", leaving)
+        found = {_told_to_stop(operation, each) for each in group.exceptions}
         return found.pop() if len(found) == 1 else None
     if not isinstance(leaving, CancelationError):
         return None

@@ -64,7 +64,7 @@ class Lifecycle(OperationState):
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> bool:
+    ) -> bool | None:
         scope = self._scope
         if scope is None or self._status is not OperationStatus.RUNNING or self._left_elsewhere():
             await self._refuse_exit()

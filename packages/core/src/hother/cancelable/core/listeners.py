@@ -145,7 +145,7 @@ class TaskWaiter:
 
     def __init__(self) -> None:
         self._loop = current_loop()
-        self.event = anyio.Event()
+        self.event: anyio.Event = anyio.Event()
 
     def wake(self) -> None:
         """Wake the task, from any thread."""

@@ -2,4 +2,4 @@
 
 import logging
 
-logger = logging.getLogger("hother.cancelable")
+logger: logging.Logger = logging.getLogger("hother.cancelable")

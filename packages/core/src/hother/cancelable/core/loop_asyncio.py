@@ -6,7 +6,6 @@ import asyncio
 import contextvars
 import traceback
 from collections.abc import Callable, Iterator
-from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -22,8 +21,13 @@ _scope_type: type[anyio.CancelScope] | None = None
 class AsyncioBackend(Backend):
     """An operation on an asyncio event loop."""
 
-    current_loop = staticmethod(asyncio.get_running_loop)
-    current_task = staticmethod(asyncio.current_task)
+    @staticmethod
+    def current_task() -> asyncio.Task[Any] | None:
+        return asyncio.current_task()
+
+    @staticmethod
+    def now(loop: asyncio.AbstractEventLoop) -> float:
+        return loop.time()
 
     @staticmethod
     def task_name(task: asyncio.Task[Any] | None) -> str:
@@ -36,8 +40,6 @@ class AsyncioBackend(Backend):
         if _scope_type is None:
             _scope_type = type(anyio.CancelScope())
         return _scope_type()
-
-    now = staticmethod(methodcaller("time"))  # type: ignore[assignment]
 
     @staticmethod
     def call_at(loop: asyncio.AbstractEventLoop, when: float, callback: Callable[[], None]) -> Timer:

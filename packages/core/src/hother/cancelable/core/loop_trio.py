@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 class TrioBackend(Backend):
     """An operation under `trio.run`."""
 
-    current_loop = staticmethod(trio.lowlevel.current_trio_token)
-
     @staticmethod
     def current_task() -> trio.lowlevel.Task | None:
         try:
@@ -30,16 +28,16 @@ class TrioBackend(Backend):
             return None
 
     @staticmethod
+    def now(loop: trio.lowlevel.TrioToken) -> float:
+        return trio.current_time()
+
+    @staticmethod
     def task_name(task: trio.lowlevel.Task | None) -> str:
         return f"task {task.name!r}" if task is not None else "event loop"
 
     @staticmethod
     def new_scope() -> anyio.CancelScope:
         return anyio.CancelScope()
-
-    @staticmethod
-    def now(loop: trio.lowlevel.TrioToken) -> float:
-        return trio.current_time()
 
     @staticmethod
     def call_at(loop: trio.lowlevel.TrioToken, when: float, callback: Callable[[], None]) -> Timer:

@@ -28,13 +28,13 @@ class Backend:
     """What an operation needs to know of the loop that it runs on."""
 
     @staticmethod
-    def current_loop() -> Loop:
-        """Return the native token of the running loop."""
+    def current_task() -> Any:
+        """Return the native task that runs this, or None outside a task."""
         raise NotImplementedError
 
     @staticmethod
-    def current_task() -> Any:
-        """Return the native task that runs this."""
+    def now(loop: Loop) -> float:
+        """Return the time on the loop's clock, in seconds."""
         raise NotImplementedError
 
     @staticmethod
@@ -45,11 +45,6 @@ class Backend:
     @staticmethod
     def new_scope() -> anyio.CancelScope:
         """Return a new cancel scope."""
-        raise NotImplementedError
-
-    @staticmethod
-    def now(loop: Loop) -> float:
-        """Return the time on the loop's clock, in seconds."""
         raise NotImplementedError
 
     @staticmethod

@@ -26,8 +26,7 @@ def place_under(operation: OperationState, above: OperationState | Ambient) -> N
         if above.operation is None:
             return
         above = above.operation
-    if operation._parent is None:
-        operation._parent = above
+    operation._parent = above if operation._parent is None else operation._parent
 
 
 def link_to_ancestors(operation: OperationState) -> None:
@@ -50,7 +49,7 @@ class ParentLink:
 
     def __init__(self, child: OperationState, ancestor: OperationState) -> None:
         self._child = child
-        self.ancestor = ancestor
+        self.ancestor: OperationState = ancestor
 
     def remove(self) -> None:
         """Take the link off the ancestor."""

@@ -49,10 +49,8 @@ class CancelationSource:
     reason: ClassVar[CancelationReason] = CancelationReason.CONDITION
     """The reason that the operation ends with."""
 
-    @property
-    def name(self) -> str:
-        """What the operation's record shows as origin: the class name, unless overridden."""
-        return type(self).__name__
+    name: str = ""
+    """What the operation's record shows as origin; the name of the class, unless given."""
 
     @abstractmethod
     async def wait(self) -> str | None:

@@ -43,7 +43,7 @@ class RunningSources:
                 self._group = await anyio.create_task_group().__aenter__()
             scope = anyio.CancelScope(shield=True)  # only `stop` ends it: a task that ends by itself leaves no cycle
             self._scopes.append(scope)
-            self._group.start_soon(self._wait, source, scope, name=f"{self._operation._label()}: {source.name}")
+            self._group.start_soon(self._wait, source, scope, name=f"{self._operation._label()}: {_name(source)}")
 
     async def stop(self) -> None:
         """Disarm them and wait for the end of their tasks."""
@@ -68,14 +68,18 @@ class RunningSources:
                 message = await source.wait()
             except Exception as error:
                 self._request(
-                    Cause(CancelationReason.ERROR, f"{source.name} failed: {error!r}", source.name, 0.0, error)
+                    Cause(CancelationReason.ERROR, f"{_name(source)} failed: {error!r}", _name(source), 0.0, error)
                 )
             else:
                 self._fire(source, message)
 
     def _fire(self, source: CancelationSource, message: str | None) -> None:
-        self._request(Cause(source.reason, message, source.name))
+        self._request(Cause(source.reason, message, _name(source)))
 
     def _request(self, cause: Cause) -> None:
         operation = self._operation
         operation._token._request(cause._replace(time=whereabouts()[1]), operation._loop)
+
+
+def _name(source: CancelationSource) -> str:
+    return source.name or type(source).__name__

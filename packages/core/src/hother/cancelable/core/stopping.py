@@ -12,6 +12,7 @@ from .cause import requested
 from .checking import check
 from .context import OperationContext
 from .following import Followed
+from .loops import current_loop
 from .reason import CancelationReason, OperationStatus
 from .seconds import positive_seconds
 from .shield import shield
@@ -159,7 +160,7 @@ class Stoppable(Followed):
         if self._status is OperationStatus.PENDING:
             self._timeout = seconds
             return
-        if not self.is_running or self._backend.current_loop() is not self._loop:
+        if not self.is_running or current_loop() is not self._loop:
             raise RuntimeError(f"the deadline of {self._label()} can be moved only while it runs, on its own loop")
         if seconds is None:
             self._lift_deadline()
