@@ -24,6 +24,8 @@ def for_this_task(kind: type[CancelationError], message: str | None) -> Cancelat
         callbacks: list[tuple[Any, Any]] = task._callbacks or []
     except (RuntimeError, AttributeError):  # no asyncio, or no way to tell
         return kind(message)
+    if task in getattr(asyncio.tasks, "_eager_tasks", ()):  # so new that nobody can watch it yet
+        return kind(message)
     main = False
     for callback, _ in callbacks:
         if _is_main(callback):
