@@ -32,8 +32,8 @@ def cancelable(
     """Run each call of a coroutine function, or each iteration of an async generator function, as an operation.
 
     Works bare and called: `@cancelable` and `@cancelable(timeout=3)`. A parameter called `inject_param`, or annotated
-    with `Cancelable`, receives the operation; callers need not give it. A generator's operation counts its waiting
-    only: nothing interrupts the consumer.
+    with `Cancelable`, receives the operation; callers need not give it. A generator is interrupted only while its
+    consumer waits for the next item, never in the consumer's body; what came meanwhile is met at the next item.
 
     Args:
         function: What to decorate.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, cast
 
 import anyio
@@ -50,9 +49,7 @@ def _interruptions() -> tuple[type[BaseException], ...]:
 
 
 def _from_outside(leaving: BaseException, outer: Cause | None) -> Cause:
-    if outer is not None and anyio.current_effective_deadline() == -math.inf:
-        return outer
-    return Cause(CancelationReason.EXTERNAL, str(leaving) or None, None, whereabouts()[1])
+    return outer or Cause(CancelationReason.EXTERNAL, str(leaving) or None, None, whereabouts()[1])
 
 
 def _told_to_stop(operation: OperationState, leaving: BaseException) -> OperationState | None:
@@ -70,6 +67,14 @@ def _told_to_stop(operation: OperationState, leaving: BaseException) -> Operatio
             return above if above.cancel_requested else None
         above = above._parent
     return None
+
+
+def text_of(error: BaseException) -> str:
+    """Return the type and the text of an exception, as far as it has one."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__
 
 
 def leave(

@@ -14,7 +14,7 @@ from .backend import current_backend
 from .callbacks import call_all
 from .cause import Cause
 from .current import current
-from .leaving import judge, leave
+from .leaving import judge, leave, text_of
 from .listeners import Outbox, deliver, propagate
 from .log import logger
 from .loops import Loop
@@ -87,7 +87,7 @@ class Lifecycle(OperationState):
             self._end(OperationStatus.COMPLETED, requested)
         else:
             status, cause, own = judge(self, leaving, caught, requested, outer)
-            self._error = f"{type(leaving).__name__}: {leaving}" if status is OperationStatus.FAILED else None
+            self._error = text_of(leaving) if status is OperationStatus.FAILED else None
             self._end(status, cause)
             if status is OperationStatus.CANCELLED and not own:
                 tell_children(self)

@@ -62,6 +62,8 @@ class CancelationToken:
     def any_of(cls, *tokens: CancelationToken) -> CancelationToken:
         """Return a new token that is cancelled as soon as one of `tokens` is, with its reason.
 
+        Nothing holds it but those who use it: keep it as long as its callbacks matter.
+
         Raises:
             ValueError: Without any token.
             TypeError: If one of them is no token.
