@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from contextvars import ContextVar, Token
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,11 +17,23 @@ if TYPE_CHECKING:
 class Ambient:
     """A token for all operations of a stretch of code, made when the first of them asks for it."""
 
-    __slots__ = ("operation", "provide")
+    __slots__ = ("_previous", "operation", "provide")
 
-    def __init__(self, provide: Callable[[], CancelationToken], operation: OperationState | None) -> None:
+    _previous: Token[OperationState | Ambient | None]
+
+    def __init__(self, provide: Callable[[], CancelationToken]) -> None:
         self.provide: Callable[[], CancelationToken] = provide
-        self.operation: OperationState | None = operation
+        self.operation: OperationState | None = None
+
+    def __enter__(self) -> None:
+        above = current.get()
+        self.operation = above.operation if isinstance(above, Ambient) else above
+        self._previous = current.set(self)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        current.reset(self._previous)
 
 
 current: ContextVar[OperationState | Ambient | None] = ContextVar("hother.cancelable.current", default=None)
@@ -35,19 +48,16 @@ def current_operation() -> Cancelable | None:
     return found.operation if isinstance(found, Ambient) else found  # type: ignore[return-value]
 
 
-@contextmanager
-def ambient_token(provide: Callable[[], CancelationToken]) -> Generator[None]:
-    """Let every operation entered inside also end with a token, unless it has a parent there or is detached.
+def ambient_token(provide: Callable[[], CancelationToken]) -> AbstractContextManager[None]:
+    """Let every operation entered inside also end with a token, unless it is detached.
 
     For integrations: a web request, a message or a job is such a stretch of code.
 
     Args:
-        provide: Returns the token. Called when an operation is entered, so a token that nobody needs is never made.
+        provide: Returns the token. Called when an operation is entered that has none above it in there, so a token
+            that nobody needs is never made.
+
+    Returns:
+        A context manager, to be entered once.
     """
-    above = current.get()
-    operation = above.operation if isinstance(above, Ambient) else above
-    token = current.set(Ambient(provide, operation))
-    try:
-        yield
-    finally:
-        current.reset(token)
+    return Ambient(provide)

@@ -118,8 +118,10 @@ def _exception_for(operation: OperationState, cause: Cause) -> BaseException:
 
 
 def _without_interruption(interrupted: BaseException) -> BaseException | None:
-    native = anyio.get_cancelled_exc_class()
-    context: BaseException | None = interrupted
-    while isinstance(context, (native, BaseExceptionGroup)):
-        context = context.__context__
+    """Return what was handled when the body was interrupted, past other interruptions."""
+    context = interrupted.__context__
+    if context is not None:
+        native = anyio.get_cancelled_exc_class()
+        while isinstance(context, (native, BaseExceptionGroup)):
+            context = context.__context__
     return context
