@@ -1,12 +1,15 @@
-"""Finding the backend of the running loop, quickly."""
+"""Finding the running loop and what serves it, quickly."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any
 
+import anyio
+
 from .loop_asyncio import AsyncioBackend
-from .loops import Backend, Loop, current_loop
+from .loops import Backend, Loop
 
 
 def current_backend() -> tuple[type[Backend], Loop, Any]:
@@ -18,16 +21,43 @@ def current_backend() -> tuple[type[Backend], Loop, Any]:
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
-        return _other_backend()
+        return _trio() or _no_loop()
     task = asyncio.current_task(loop)
-    # Trio as a guest of asyncio runs in callbacks of the host, where there is no asyncio task.
-    return (AsyncioBackend, loop, task) if task is not None else _other_backend()
+    if task is not None:
+        return AsyncioBackend, loop, task
+    return _trio() or (AsyncioBackend, loop, None)  # a guest of asyncio runs in callbacks of its host
 
 
-def _other_backend() -> tuple[type[Backend], Loop, Any]:
-    loop = current_loop()
-    if isinstance(loop, asyncio.AbstractEventLoop):
-        return AsyncioBackend, loop, None
+def current_loop() -> Loop:
+    """Return the native token of the running loop.
+
+    Raises:
+        anyio.NoEventLoopError: If no event loop runs in this thread.
+    """
+    return current_backend()[1]
+
+
+def in_event_loop() -> bool:
+    """Tell whether an event loop runs in this thread."""
+    try:
+        current_backend()
+    except anyio.NoEventLoopError:
+        return False
+    return True
+
+
+def _trio() -> tuple[type[Backend], Loop, Any] | None:
+    trio: Any = sys.modules.get("trio")
+    if trio is None:
+        return None
+    try:
+        loop = trio.lowlevel.current_trio_token()
+    except RuntimeError:
+        return None
     from .loop_trio import TrioBackend
 
     return TrioBackend, loop, TrioBackend.current_task()
+
+
+def _no_loop() -> tuple[type[Backend], Loop, Any]:
+    raise anyio.NoEventLoopError("no event loop runs in this thread; call this in a coroutine that one runs")

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from .backend import in_event_loop
 from .cause import Cause
 from .exceptions import BY_REASON
-from .loops import current_loop
 from .parents import caused_by, reaches
 from .shield import shielded
 
@@ -50,12 +50,11 @@ def _passed_on(
 
 def _check_in_thread() -> None:
     """Raise the backend's own cancellation, where this is a worker thread whose task was cancelled from outside."""
-    try:
-        current_loop()
-    except anyio.NoEventLoopError:
-        from anyio import from_thread  # loaded when it is needed: it takes longer than all of this package
+    if in_event_loop():
+        return
+    from anyio import from_thread  # loaded when it is needed: it takes longer than all of this package
 
-        try:
-            from_thread.check_cancelled()
-        except anyio.NoEventLoopError:  # no worker thread of anyio
-            pass
+    try:
+        from_thread.check_cancelled()
+    except anyio.NoEventLoopError:  # no worker thread of anyio
+        pass

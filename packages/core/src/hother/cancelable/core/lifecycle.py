@@ -184,8 +184,12 @@ class Lifecycle(OperationState):
     def _told(
         self, token: CancelationToken, cause: Cause, here: Loop | None, outbox: Outbox
     ) -> CancelationToken | None:
-        if token is not self._token:
-            return self._token if self._token._record(cause) else None
+        own = self._token
+        if token is not own:
+            if not own._record(cause):
+                return None
+            if len(own._listeners) > 1 or not own._listeners.pop(self, False):
+                return own  # somebody else waits for it, too
         if everywhere or self._observers:
             notify(self, "cancel_requested", cause)
         deliver(self, self._loop, here, outbox)
@@ -197,7 +201,8 @@ class Lifecycle(OperationState):
         if self._scope is None or cause is None:
             return
         self._scope.cancel(cause.message or cause.reason)
-        self._refresh()
+        if "context" in self._token._facts:
+            self._refresh()
         watch_for_stuck(self)
         if everywhere or self._observers:
             notify(self, "cancel_delivered")

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import anyio
 
+from .backend import current_loop
 from .log import logger
-from .loops import Loop, current_loop, post
+from .loops import Loop, post
 
 if TYPE_CHECKING:
     from .cause import Cause

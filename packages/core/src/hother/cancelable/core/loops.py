@@ -8,7 +8,6 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
-from anyio.lowlevel import current_token
 
 if TYPE_CHECKING:
     from .lifecycle import Lifecycle
@@ -86,15 +85,6 @@ def reaches(backend: type[Backend], outer: anyio.CancelScope, inner: anyio.Cance
 def place(frame: FrameType, line: int) -> tuple[str, int, str]:
     """Return the file, line and function of a frame, as tracebacks name them."""
     return frame.f_code.co_filename, line, frame.f_code.co_name
-
-
-def current_loop() -> Loop:
-    """Return the native token of the running loop.
-
-    Raises:
-        anyio.NoEventLoopError: If no event loop runs in this thread.
-    """
-    return current_token().native_token
 
 
 def post(loop: Loop, callback: Callable[..., object], *args: object) -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from anyio.lowlevel import checkpoint_if_cancelled
 
+from .backend import current_loop
 from .cause import requested
 from .checking import check
 from .context import OperationContext
 from .following import Followed
-from .loops import current_loop
 from .reason import CancelationReason, OperationStatus
 from .seconds import positive_seconds
 from .shield import shield

@@ -7,13 +7,12 @@ import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import anyio
-
+from .backend import current_loop, in_event_loop
 from .cause import Cause, requested
 from .exceptions import BY_REASON
 from .ids import new_id
 from .listeners import Link, Listener, Registration, TaskWaiter, ThreadWaiter, propagate
-from .loops import Loop, current_loop
+from .loops import Loop
 from .reason import CancelationReason
 
 T = TypeVar("T")
@@ -179,7 +178,7 @@ class CancelationToken:
         """
         if timeout is not None and not timeout >= 0:
             raise ValueError(f"the timeout must be zero or more seconds, not {timeout!r}")
-        if _in_event_loop():
+        if in_event_loop():
             raise RuntimeError("wait_sync() would block the running event loop; use `await token.wait_for_cancel()`")
         waiter = ThreadWaiter()
         self._listen(waiter, None)
@@ -277,11 +276,3 @@ class CancelationToken:
     def __repr__(self) -> str:
         state = f"cancelled ({self.reason})" if self.is_cancelled else "not cancelled"
         return f"<CancelationToken {self.id} {state}>"
-
-
-def _in_event_loop() -> bool:
-    try:
-        current_loop()
-    except anyio.NoEventLoopError:
-        return False
-    return True

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from .backend import current_loop
 from .context import OperationContext
 from .listeners import TaskWaiter
-from .loops import current_loop, encloses
+from .loops import encloses
 from .reason import CancelationReason, OperationStatus
 
 if TYPE_CHECKING:
