@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import anyio
 import pytest
-from starlette.requests import Request
-from starlette.types import Receive, Scope, Send
+from starlette.requests import HTTPConnection, Request
+from starlette.types import Message, Receive, Scope, Send
 
 from hother.cancelable import Cancelable, DisconnectCancelation
+from hother.cancelable.integrations.fastapi import RequestCancelationMiddleware, get_request_token
 
 from .hand_made import LEFT, NO_BODY, Channel, piece, read, wait_for_the_end
 
@@ -50,6 +51,26 @@ async def test_looking_swallows_no_body(watched: bool) -> None:
 
     await channel.run(app)
     assert bodies == [b"onetwothree"]
+
+
+async def test_look_leaves_reading_to_the_watch() -> None:
+    """Where the token was asked for, looking never gives up a read: granian loses a message with each of them."""
+    channel, given_up = Channel(), list[bool]()
+
+    async def receive() -> Message:
+        try:
+            return await channel.receive()
+        except anyio.get_cancelled_exc_class():
+            given_up.append(True)
+            raise
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        get_request_token(HTTPConnection(scope))
+        for _ in range(3):
+            assert not await Request(scope, receive).is_disconnected()
+        assert given_up == []
+
+    await RequestCancelationMiddleware(app)(channel.scope, receive, channel.send)
 
 
 async def test_look_sees_the_end_without_a_watch() -> None:

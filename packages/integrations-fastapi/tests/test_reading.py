@@ -191,6 +191,20 @@ async def test_end_that_the_app_reads_itself_counts() -> None:
     assert operation.context.cancel_reason is CancelationReason.DISCONNECT
 
 
+async def test_token_that_is_asked_for_too_late() -> None:
+    """An operation entered after the app itself has read of the end is interrupted at once."""
+    channel, operation = Channel(NO_BODY, LEFT), Cancelable()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        assert await receive() == LEFT
+        async with operation:
+            await anyio.sleep_forever()
+
+    await channel.run(app)
+    assert operation.context.cancel_reason is CancelationReason.DISCONNECT
+
+
 async def test_operation_that_reads_ends_for_its_own_reason() -> None:
     """An operation that is reading the body when the client leaves ends with DISCONNECT, not with Starlette's error."""
     for before in ((), (piece(b"one"),)):

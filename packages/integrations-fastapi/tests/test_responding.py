@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
-from starlette.requests import HTTPConnection
-from starlette.responses import StreamingResponse
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from hother.cancelable import Cancelable, CancelationReason, CancelationToken, DisconnectCancelation
@@ -226,6 +227,30 @@ async def test_stream_without_operation_ends() -> None:
     async with channel.running(app):
         channel.push(LEFT)
     assert ended.is_set()
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_response_begins_once(begun: bool) -> None:
+    """Below Starlette's `BaseHTTPMiddleware`, which wants a response, an empty one is made if none was begun."""
+    channel, statuses = Channel(NO_BODY), list[int]()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async with Cancelable():
+            if begun:
+                await send(START)
+            await anyio.sleep_forever()
+
+    async def dispatch(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        response = await call_next(request)
+        statuses.append(response.status_code)
+        return response
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(channel.run_alone, BaseHTTPMiddleware(RequestCancelationMiddleware(app), dispatch))
+        await anyio.wait_all_tasks_blocked()
+        channel.push(LEFT)
+    assert statuses == [200 if begun else 499]
+    assert channel.sent_types.count("http.response.start") == 1
 
 
 async def test_only_disconnects_are_swallowed() -> None:

@@ -69,6 +69,22 @@ async def test_frames_arrive_in_order() -> None:
     assert channel.most_in_flight == 1
 
 
+async def test_frame_that_waits_can_be_fetched() -> None:
+    """Whoever takes only what is there, in a scope that is cancelled at once, gets the frame that is there."""
+    channel, frames = connection(), list[Message]()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        get_request_token(WebSocket(scope, receive, send))
+        for _ in range(2):
+            await anyio.wait_all_tasks_blocked()
+            with anyio.move_on_after(0):
+                frames.append(await receive())
+
+    channel.push(text("one"))
+    await channel.run(app)
+    assert frames == [CONNECT, text("one")]
+
+
 async def test_parked_read_is_interrupted() -> None:
     """An operation that waits for a frame ends with DISCONNECT when the peer goes."""
     channel, operation = connection(), Cancelable()

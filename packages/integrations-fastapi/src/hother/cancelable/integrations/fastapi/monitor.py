@@ -43,9 +43,9 @@ class Monitor:
     """
 
     # Defaults of the class: a request that is not watched changes hardly any of them.
-    left = False
-    over = False
-    started = False
+    left: bool = False
+    over: bool = False
+    started: bool = False
     _asked = False
     _body_complete = False
     _disconnect: Message | None = None
@@ -118,7 +118,7 @@ class Monitor:
                 return self._disconnect
             if self._error is not None:
                 raise self._take_error()
-            if looks and (self._held is not None or self._body_waits_to_be_asked_for()):
+            if looks and self._others_read():
                 await checkpoint()  # raises: a body message would be lost on who only looks
             elif self._reading:
                 await self._wait_for_news()
@@ -126,6 +126,10 @@ class Monitor:
             elif (message := await self._read_for_app(looks)) is not None:
                 return message
         return self._take()
+
+    def _others_read(self) -> bool:
+        """Tell whether who only looks has to leave the reading to the watch, or to an app that wants the body."""
+        return self._held is not None or self._watcher is not None or self._body_waits_to_be_asked_for()
 
     async def _read_for_app(self, looks: bool) -> Message | None:
         """Read in the app's own task; return None where the app only looks and is not given what came."""
@@ -136,7 +140,7 @@ class Monitor:
             if not looks:
                 await self._let_operations_end()
         elif looks:
-            self._hold(message)
+            self._held = message
             return None
         return message
 
@@ -157,7 +161,7 @@ class Monitor:
             elif after_body:
                 await anyio.sleep(BACKOFF)
             else:
-                self._hold(message)
+                self._held = message
 
     def _may_read_ahead(self) -> bool:
         return (self._held is None or self._body_complete) and not self._body_waits_to_be_asked_for()
@@ -195,14 +199,9 @@ class Monitor:
         """Tell whether the app asks in a cancelled scope, as `Request.is_disconnected` does."""
         return self._http and anyio.current_effective_deadline() == -math.inf
 
-    def _hold(self, message: Message) -> None:
-        self._held = message
-        self._tell_news()
-
     def _take(self) -> Message:
         assert self._held is not None
         message, self._held = self._held, None
-        self._asked = True
         self._tell_news()
         return message
 
