@@ -190,7 +190,7 @@ def test_what_is_no_coroutine_function_is_refused(function: Any) -> None:
         with_current_operation,
         with_current_operation(),
     ):
-        with pytest.raises(TypeError, match=r"is no coroutine function; .*run_in_thread"):
+        with pytest.raises(TypeError, match=r"is no coroutine function: .*run_in_thread"):
             decorate(function)
 
 

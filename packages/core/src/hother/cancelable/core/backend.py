@@ -46,6 +46,15 @@ def in_event_loop() -> bool:
     return True
 
 
+def native_cancel_requests() -> int:
+    """Return how often the task that runs this was told to stop by asyncio; elsewhere this is not counted."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return 0
+    return 0 if task is None else task.cancelling()
+
+
 def _trio() -> tuple[type[Backend], Loop, Any] | None:
     trio: Any = sys.modules.get("trio")
     if trio is None:

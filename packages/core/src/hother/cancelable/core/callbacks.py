@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from typing import Any, TypeVar
 
+from .backend import native_cancel_requests
 from .context import OperationContext
 from .log import logger
 
@@ -34,17 +36,28 @@ async def call_all(callbacks: list[Callable[..., Any]], *args: object) -> None:
     """Call each in order and await what is awaitable; a failure is logged and stops no other."""
     for callback in callbacks:
         try:
-            await settle(callback(*args))
-        except Exception as error:
+            result = callback(*args)
+        except (Exception, asyncio.CancelledError) as error:
             log_failure(callback, error)
+        else:
+            await settle(callback, result)
 
 
-async def settle(result: object) -> None:
-    """Wait for what a callback returned, if it is something to wait for."""
-    if isawaitable(result):
+async def settle(callback: object, result: object) -> None:
+    """Wait for what a callback returned, if it is something to wait for; log its failure."""
+    if not isawaitable(result):
+        return
+    before = native_cancel_requests()
+    try:
         await result
+    except Exception as error:
+        log_failure(callback, error)
+    except asyncio.CancelledError as error:
+        if native_cancel_requests() > before:
+            raise
+        log_failure(callback, error)  # something that it awaited was cancelled, not this task
 
 
-def log_failure(callback: object, error: Exception) -> None:
+def log_failure(callback: object, error: BaseException) -> None:
     """Log what a callback has raised."""
     logger.error("callback %r failed", callback, exc_info=error)

@@ -10,7 +10,7 @@ from .backend import in_event_loop
 from .cause import Cause
 from .exceptions import BY_REASON
 from .parents import caused_by, reaches
-from .shield import shielded
+from .shield import is_protected
 
 if TYPE_CHECKING:
     from .context import OperationContext
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
 def check(operation: OperationState) -> None:
     """Raise if an operation was told to stop; see `Cancelable.check`."""
-    protected = shielded.get()
-    if protected is operation:
+    if is_protected(operation):
         return
     cause, ancestor = operation._token.cause, None
+    if cause is None and operation.is_cancelled:
+        cause = operation._outcome  # for a thread that has outlived it
     if cause is None:
-        cause, ancestor = _passed_on(operation, protected)
+        cause, ancestor = _passed_on(operation)
     if cause is None:
         _check_in_thread()
         return
@@ -36,11 +37,9 @@ def check(operation: OperationState) -> None:
         del error, cause  # or the exception would find itself in this frame
 
 
-def _passed_on(
-    operation: OperationState, protected: OperationState | None
-) -> tuple[Cause | None, OperationContext | None]:
+def _passed_on(operation: OperationState) -> tuple[Cause | None, OperationContext | None]:
     above = operation._parent
-    while above is not None and above is not protected:
+    while above is not None and not is_protected(above):
         cause = above._token.cause
         if cause is not None and reaches(above, operation):
             return caused_by(above, cause), above.context

@@ -21,7 +21,7 @@ def decorator(make: Callable[[], Cancelable], inject_param: str | None) -> Calla
     def decorate(target: F) -> F:
         def make_named(_: tuple[Any, ...]) -> Cancelable:
             operation = make()
-            operation._name = operation._name or target.__name__
+            operation._name = operation._name or name_of(target)
             return operation
 
         return decorated(target, inject_param, make_named)
@@ -38,6 +38,8 @@ def decorated(function: F, inject_param: str | None, make: Callable[[tuple[Any, 
 
     def prepare(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Cancelable, tuple[Any, ...], dict[str, Any]]:
         operation = make(args)
+        if operation._metadata is not None:
+            operation._metadata = dict(operation._metadata)  # each call has its own
         return operation, *injector.arguments(operation, args, kwargs)
 
     if is_generator:
@@ -50,6 +52,12 @@ def decorated(function: F, inject_param: str | None, make: Callable[[tuple[Any, 
             return await function(*args, **kwargs)
 
     return disguised(run, function, injector)
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """Return what an operation is called after."""
+    name: str = getattr(function, "__name__", type(function).__name__)
+    return name
 
 
 def named(name: str, options: OperationOptions) -> OperationOptions:
@@ -66,7 +74,10 @@ def require_coroutine_function(function: Callable[..., Any]) -> None:
         TypeError: If it is no coroutine function.
     """
     if not inspect.iscoroutinefunction(function):
-        raise TypeError(f"{function!r} is no coroutine function; run blocking code with Cancelable.run_in_thread")
+        raise TypeError(
+            f"{function!r} is no coroutine function: decorate an `async def`, below @staticmethod and @classmethod; "
+            "blocking code runs with Cancelable.run_in_thread"
+        )
 
 
 def disguised(wrapper: Callable[..., Any], function: F, injector: Injector | None) -> F:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, Unpack, overload
 
 from .combining import combined
 from .current import current, current_operation
-from .decorating import decorated, decorator, disguised, named, require_coroutine_function
+from .decorating import decorated, decorator, disguised, name_of, named, require_coroutine_function
 from .injection import Injector
 from .operation import Cancelable
 from .state import OperationOptions, TokenOptions
@@ -65,8 +65,7 @@ def cancelable(
     Cancelable(**options)  # wrong options show here, not at the first call
 
     def decorate(target: F) -> F:
-        name = getattr(target, "__name__", type(target).__name__)
-        return decorated(target, inject_param, lambda _: Cancelable(**named(name, options)))
+        return decorated(target, inject_param, lambda _: Cancelable(**named(name_of(target), options)))
 
     return decorate if function is None else decorate(function)
 
@@ -95,8 +94,10 @@ def cancelable_method(
 
     def decorate(target: F) -> F:
         def make(args: tuple[Any, ...]) -> Cancelable:
+            if not args:  # a static method
+                return Cancelable(**named(name_of(target), options))
             owner = args[0] if isinstance(args[0], type) else type(args[0])
-            return Cancelable(**named(f"{owner.__name__}.{target.__name__}", options))
+            return Cancelable(**named(f"{owner.__name__}.{name_of(target)}", options))
 
         return decorated(target, inject_param, make)
 
@@ -171,10 +172,11 @@ def cancelable_combine(
 def with_cancelable(
     cancel: Cancelable, inject: bool = False, inject_param: str | None = _PARAMETER
 ) -> Callable[[F], F]:
-    """Run a function under an operation that is entered elsewhere, as if it were called in its block.
+    """Give a function an operation that is entered elsewhere as its current one.
 
     Inside, `current_operation()` is that operation, and what is entered there is its child. A call that comes after
-    the operation was told to stop raises at once.
+    the operation was told to stop raises at once. In another task than the operation's own, a request to stop
+    interrupts the children, while the function itself learns of it by `check`.
 
     Args:
         cancel: The operation, entered by the caller.

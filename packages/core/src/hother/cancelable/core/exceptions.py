@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .reason import CancelationReason
 
 if TYPE_CHECKING:
+    from .cause import Cause
     from .context import OperationContext
     from .state import OperationState
 
@@ -25,6 +27,7 @@ class CancelationError(Exception):
 
     _reason: ClassVar[CancelationReason] = CancelationReason.MANUAL
     _ancestor: OperationContext | None = None
+    _request: Cause | None = None
     _operation: OperationState | None = None
 
     def __init__(
@@ -55,7 +58,7 @@ class CancelationError(Exception):
         return f"{type(self).__name__}({str(self)!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (_plain_class(type(self)), self.message, self.reason, self.context)
+        return _rebuild, (_plain_class(type(self)), self.message, self.reason, _picklable(self.context))
 
 
 class TimeoutCancelation(CancelationError, TimeoutError):
@@ -132,6 +135,19 @@ def _plain_class(kind: type[CancelationError]) -> type[CancelationError]:
     """Return the importable class of an exception, whichever flavour it has."""
     plain: type[CancelationError] = kind.__dict__.get("_plain", kind)
     return plain
+
+
+def _picklable(context: OperationContext | None) -> OperationContext | None:
+    """Return a record without what the user put there, if that cannot be pickled: the error itself must get through."""
+    import pickle
+
+    if context is None:
+        return None
+    try:
+        pickle.dumps(context)
+    except Exception:
+        return replace(context, metadata={}, partial_result=None, cause=None)
+    return context
 
 
 def _rebuild(

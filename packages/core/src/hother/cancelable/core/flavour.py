@@ -4,8 +4,9 @@ A `CancelledError` that ends a task in a task group, in `gather` or in a portal 
 the group ends as if all were well. So an exception that somebody waits for is a plain one. Only where nobody watches
 the task is it *also* a `CancelledError`, so that `except asyncio.CancelledError` around the block catches it.
 
-One gap remains: a task that nobody watched until it had ended by such an exception, and that is awaited only then in a
-child of a task group, looks to that group like a child that was cancelled. It is raised there once, as it is.
+Two gaps remain, on asyncio alone. A task that nobody watched until it had ended by such an exception, and that is
+awaited only then in a child of a task group, looks to that group like a child that was cancelled. And where the main
+task hosts a task group, and a child fails while the exception passes through, the group raises the child's error alone.
 """
 
 from __future__ import annotations

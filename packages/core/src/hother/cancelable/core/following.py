@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -61,9 +62,10 @@ class Followed(Lifecycle):
         for callback in self._progress:
             try:
                 result = callback(self._id or self.operation_id, message, metadata)
-                if result is not None:
-                    await settle(result)
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as error:
                 log_failure(callback, error)
+                continue
+            if result is not None:
+                await settle(callback, result)
         if everywhere or self._observers:
             notify(self, "progress_reported", message, metadata)

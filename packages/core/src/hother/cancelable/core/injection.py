@@ -50,9 +50,9 @@ def _find(function: Callable[..., Any], name: str | None) -> str | None:
         parameters = inspect.signature(function, eval_str=True).parameters
     except Exception:  # annotations that only a type checker can resolve
         parameters = inspect.signature(function).parameters
-    if name in parameters:
-        return name
-    return next((each.name for each in parameters.values() if _is_operation(each.annotation)), None)
+    candidates = [each for each in parameters.values() if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+    wanted = [each.name for each in candidates if each.name == name or _is_operation(each.annotation)]
+    return name if name in wanted else next(iter(wanted), None)
 
 
 def _is_operation(annotation: object) -> bool:

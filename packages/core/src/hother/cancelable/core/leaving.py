@@ -62,9 +62,11 @@ def _told_to_stop(operation: OperationState, leaving: BaseException) -> Operatio
         return None
     context = leaving.context if leaving._ancestor is None else leaving._ancestor
     above: OperationState | None = operation
-    while above is not None and context is not None:
-        if context is above._token._facts.get("context"):
-            return above if above.cancel_requested else None
+    while above is not None:
+        cause = above._token.cause
+        by_operation = context is not None and context is above._token._facts.get("context")
+        if cause is not None and (by_operation or cause is leaving._request):
+            return above
         above = above._parent
     return None
 

@@ -72,14 +72,14 @@ class Lifecycle(OperationState):
         if self._running_sources is not None:
             exc_type, exc, traceback = await self._after_sources(exc_type, exc, traceback)
         outer = None if exc is None or self._parent is None else cancelled_above(self)
-        if self._timeout is not None and scope.cancel_called:
-            self._expire()  # trio has told the scope alone
-        self._disconnect()
         leaving = exc
         try:
             caught = scope.__exit__(exc_type, exc, traceback)
         except BaseException as rest:  # what is left of an exception group without the cancellations
             caught, leaving = False, rest
+        if self._timeout is not None and scope.cancel_called:
+            self._expire()  # trio has told the scope alone
+        self._disconnect()
         current.reset(self._previous)
         self._scope = self._task = None
         requested, own = self._token._seal(), False
@@ -91,8 +91,11 @@ class Lifecycle(OperationState):
             self._end(status, cause)
             if status is OperationStatus.CANCELLED and not own:
                 tell_children(self)
-        if self._callbacks is not None or everywhere or self._observers:
-            await self._finish(leaving)
+        try:
+            if self._callbacks is not None or everywhere or self._observers:
+                await self._finish(leaving)
+        finally:
+            self._mark_left()
         if leaving is None or (own and self._move_on):
             return own
         try:
@@ -102,11 +105,14 @@ class Lifecycle(OperationState):
 
     async def _suspend(self) -> None:
         """Close the scope between two steps: what happens until `_resume` is told then."""
-        await self._stop_sources()
-        scope, self._scope = self._scope, None
-        if scope is not None:
-            scope.__exit__(None, None, None)
-            current.reset(self._previous)
+        try:
+            if self._running_sources is not None:
+                await self._running_sources.stop_tasks()
+        finally:
+            scope, self._scope = self._scope, None
+            if scope is not None:
+                current.reset(self._previous)
+                scope.__exit__(None, None, None)
 
     async def _resume(self) -> None:
         """Open a scope for the next step, in whichever task takes it."""
@@ -119,7 +125,11 @@ class Lifecycle(OperationState):
         elif self._timeout is not None:
             self._set_deadline(self._deadline)
         if self._running_sources is not None:
-            await self._running_sources.start()
+            try:
+                await self._running_sources.start_tasks()
+            except BaseException:
+                await self._suspend()
+                raise
 
     def _left_elsewhere(self) -> bool:
         return self._backend.current_task() is not self._task
@@ -133,7 +143,9 @@ class Lifecycle(OperationState):
             self._lift_deadline()
             self._error = "RuntimeError: left in another task"
             self._end(OperationStatus.FAILED, self._token._seal())
+            self._mark_left()
         else:  # back in its own task, which alone can close what it has opened
+            await self._after_sources(None, None, None)
             await self._suspend()
             self._task = None
         raise RuntimeError(
@@ -230,12 +242,16 @@ class Lifecycle(OperationState):
         self._status, self._outcome = status, cause
         self._ended_at = self._backend.now(self._loop)
         self._refresh()
-        if "waiters" in self._token._facts:
-            wake_all(self._token._facts["waiters"])
+
+    def _mark_left(self) -> None:
+        facts = self._token._facts
+        facts["left"] = True
+        if "waiters" in facts:
+            wake_all(facts["waiters"])
 
     async def _begin(self) -> None:
         try:
-            await self._call_back("start", self.context)
+            await self._call_back("start", self._token.is_cancelled, self.context)
             if self._sources:
                 self._running_sources = RunningSources(self)
                 await self._running_sources.start()
@@ -247,16 +263,19 @@ class Lifecycle(OperationState):
     async def _finish(self, leaving: BaseException | None) -> None:
         notify(self, "operation_ended")
         if self._status is OperationStatus.COMPLETED:
-            await self._call_back("complete", self.context)
+            is_cancelled = anyio.current_effective_deadline() == -math.inf
+            await self._call_back("complete", is_cancelled, self.context)
         elif self._status is OperationStatus.FAILED:
-            await self._call_back("error", self.context, leaving)
+            await self._call_back("error", True, self.context, leaving)
         else:
-            with anyio.move_on_after(self._callback_timeout, shield=True) as limit:
-                await self._call_back("cancel", self.context)
-            if limit.cancelled_caught:
-                seconds = self._callback_timeout
-                logger.warning("%s: its callbacks for cancel were cut off after %g s", self._label(), seconds)
+            await self._call_back("cancel", True, self.context)
 
-    async def _call_back(self, event: str, *args: object) -> None:
-        if self._callbacks is not None and (callbacks := self._callbacks.get(event)):
-            await call_all(callbacks, *args)
+    async def _call_back(self, event: str, shield: bool, *args: object) -> None:
+        """Call the callbacks of an event, protected for a while from a cancellation that is under way."""
+        if self._callbacks is None or event not in self._callbacks:
+            return
+        seconds = self._callback_timeout
+        with anyio.move_on_after(seconds if shield else None, shield=shield) as limit:
+            await call_all(self._callbacks[event], *args)
+        if limit.cancelled_caught:
+            logger.warning("%s: its callbacks for %s were cut off after %g s", self._label(), event, seconds)

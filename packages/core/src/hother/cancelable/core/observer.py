@@ -69,7 +69,7 @@ def remove_observer(observer: Observer) -> None:
 
 def notify(operation: OperationState, event: str, *args: object) -> None:
     """Call one method of each observer of an operation; a failure is logged."""
-    for observer in (*everywhere, *operation._observers):
+    for observer in dict.fromkeys((*everywhere, *operation._observers)):
         try:
             getattr(observer, event)(operation, *args)
         except Exception:

@@ -57,7 +57,8 @@ class CancelationSource:
         """Return when the operation should end, with a message for its record.
 
         Runs in a task beside the operation's body and is cancelled when the body ends. An exception ends the operation
-        with the reason ERROR, and is the cause.
+        with the reason ERROR, and is the cause. For a decorated async generator it starts anew for each item, so it
+        should return at once for what has happened before; a source that must not miss anything has an `arm`.
         """
         raise NotImplementedError(f"{type(self).__name__} needs a coroutine `wait`")
 
@@ -68,7 +69,7 @@ class CancelationSource:
         overrides this, and no task is started for it.
 
         Args:
-            fire: To be called once with the message, on the operation's event loop.
+            fire: To be called with the message, from any thread; only the first call counts.
 
         Returns:
             A function that stops watching, called when the operation ends; or None to have `wait` run in a task.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NoReturn, TypedDict
 
 from .cause import Cause
 from .context import OperationContext
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import anyio
 
     from .loops import Backend, Loop, Timer
+    from .operation import Cancelable
     from .parents import ParentLink
     from .sourcing import RunningSources
 
@@ -120,6 +121,7 @@ class OperationState:
             _require(OperationState, parent, "parent", "a Cancelable")
         if token is not None:
             _require(CancelationToken, token, "token", "a CancelationToken")
+        sources = tuple(sources)
         for source in sources:
             _require(CancelationSource, source, "source", "a CancelationSource")
         self._name = name
@@ -129,7 +131,7 @@ class OperationState:
         self._timeout = None if timeout is None else positive_seconds(timeout, "timeout")
         self._token = CancelationToken()
         self._tokens: tuple[CancelationToken, ...] = () if token is None else (token,)
-        self._sources: tuple[CancelationSource, ...] = tuple(sources)
+        self._sources: tuple[CancelationSource, ...] = sources
         self._observers: tuple[Observer, ...] = _global_registry() if register_globally else ()
         self._detached = detached
         self._move_on = move_on
@@ -160,9 +162,9 @@ class OperationState:
         return self._token
 
     @property
-    def parent(self) -> OperationState | None:
+    def parent(self) -> Cancelable | None:
         """The operation that this one was entered in, or was made for."""
-        return self._parent
+        return self._parent  # type: ignore[return-value]
 
     @property
     def context(self) -> OperationContext:
@@ -237,6 +239,9 @@ class OperationState:
         context: OperationContext | None = self._token._facts.get("context")
         if context is not None:
             self._write(context)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an operation cannot be copied or pickled; its `context` can")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._name or self.operation_id!r} {self._status.value}>"

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from .backend import current_loop
-from .cause import requested
 from .checking import check
 from .context import OperationContext
 from .following import Followed
@@ -44,8 +43,7 @@ class Stoppable(Followed):
         Raises:
             TypeError: If an argument has the wrong type.
         """
-        cause, here = requested(reason, message)
-        return self._token._request(cause, here)
+        return await self._token.cancel(reason, message)
 
     def cancel_sync(
         self, reason: CancelationReason | str = CancelationReason.MANUAL, message: str | None = None
@@ -110,6 +108,9 @@ class Stoppable(Followed):
 
     def shield(self, timeout: float | timedelta | None = None) -> AbstractAsyncContextManager[anyio.CancelScope]:
         """Protect a stretch of the body: no cancellation reaches it; a pending one is delivered right after it.
+
+        Like every shield of anyio it keeps off scopes, operations among them, but not asyncio's own `task.cancel()`,
+        `asyncio.timeout` and `asyncio.wait_for`.
 
         Args:
             timeout: How long the protection lasts at most, in seconds. Then the stretch itself is cut off.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from .backend import current_loop, in_event_loop
 from .cause import Cause, requested
@@ -152,7 +152,12 @@ class CancelationToken:
             CancelationError: The class that belongs to the reason.
         """
         if (cause := self.cause) is not None:
-            raise BY_REASON[cause.reason](cause.message)
+            error = BY_REASON[cause.reason](cause.message)
+            error._request = cause
+            try:
+                raise error
+            finally:
+                del error  # or the exception would find itself in this frame
 
     async def wait_for_cancel(self) -> None:
         """Wait until somebody asks to stop, on any loop, without polling."""
@@ -272,6 +277,9 @@ class CancelationToken:
         """Take no request any more, and return the one that was made in time."""
         cause: Cause = self._facts.setdefault("cause", _SEALED)
         return None if cause is _SEALED else cause
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a CancelationToken cannot be copied or pickled: nobody could cancel the copy")
 
     def __repr__(self) -> str:
         state = f"cancelled ({self.reason})" if self.is_cancelled else "not cancelled"

@@ -10,12 +10,10 @@ from .backend import current_loop
 from .context import OperationContext
 from .listeners import TaskWaiter
 from .loops import encloses
-from .reason import CancelationReason, OperationStatus
+from .reason import CancelationReason
 
 if TYPE_CHECKING:
     from .stopping import Stoppable
-
-_UNFINISHED = (OperationStatus.PENDING, OperationStatus.RUNNING)
 
 
 async def wait_for_end(
@@ -34,8 +32,12 @@ async def wait_for_end(
 
 
 def _refuse_in_own_body(operation: Stoppable, here: anyio.CancelScope) -> None:
-    scope = operation._scope
-    if scope is not None and operation._loop is current_loop() and encloses(operation._backend, scope, here):
+    if not operation.is_running or operation._loop is not current_loop():
+        return
+    scope, backend = operation._scope, operation._backend
+    # Between two items of a decorated generator there is no scope, but a consumer in the task of the last one.
+    inside = backend.current_task() is operation._task if scope is None else encloses(backend, scope, here)
+    if inside:
         raise RuntimeError(f"{operation._label()} cannot wait in its own body for its own end; use cancel() there")
 
 
@@ -43,7 +45,7 @@ async def _ended(operation: Stoppable) -> None:
     waiter = TaskWaiter()
     waiters = operation._token._once("waiters", dict[TaskWaiter, bool])
     waiters[waiter] = True
-    if operation._status not in _UNFINISHED:  # it may have ended in another thread meanwhile
+    if "left" in operation._token._facts:  # perhaps in another thread, meanwhile
         waiter.event.set()
     try:
         await waiter.event.wait()
