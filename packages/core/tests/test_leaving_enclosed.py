@@ -248,3 +248,16 @@ async def test_operation_in_a_cancelled_scope_completes_without_a_checkpoint() -
         async with Cancelable() as operation:
             pass
         assert operation.context.status is OperationStatus.COMPLETED
+
+
+async def test_enclosing_operation_beside_an_explicit_parent() -> None:
+    """An operation that was given another parent still names the enclosing one that was cancelled as its cause."""
+    async with (
+        Cancelable(name="elsewhere") as parent,
+        Cancelable(name="outer", move_on=True) as outer,
+        Cancelable(parent=parent) as child,
+    ):
+        await outer.cancel("enough")
+        await anyio.sleep_forever()
+    assert (child.context.cancel_reason, child.context.cause) == (CancelationReason.PARENT, outer.context)
+    assert child.parent is parent

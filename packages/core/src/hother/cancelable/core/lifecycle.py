@@ -81,6 +81,7 @@ class Lifecycle(OperationState):
             self._expire()  # trio has told the scope alone
         self._disconnect()
         current.reset(self._previous)
+        del self._previous  # it holds the whole context of the task
         self._scope = self._task = None
         requested, own = self._token._seal(), False
         if leaving is None:

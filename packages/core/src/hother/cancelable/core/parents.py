@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import Token
 from typing import TYPE_CHECKING
 
 from . import loops
@@ -100,11 +101,17 @@ def caused_by(ancestor: OperationState, cause: Cause) -> Cause:
 
 
 def cancelled_above(operation: OperationState) -> Cause | None:
-    """Return the cause that the nearest enclosing ancestor with a request to stop passes on."""
-    ancestor = operation._parent
-    while ancestor is not None:
-        cause = ancestor._token.cause
-        if cause is not None and reaches(ancestor, operation):
-            return caused_by(ancestor, cause)
-        ancestor = ancestor._parent
+    """Return the cause that the nearest enclosing operation with a request to stop passes on."""
+    entered_in = operation._previous.old_value
+    if isinstance(entered_in, Ambient):
+        entered_in = entered_in.operation
+    if operation._detached or entered_in is Token.MISSING:
+        entered_in = None
+    ancestor: OperationState | None
+    for ancestor in (operation._parent, entered_in):  # the parent may be another one
+        while ancestor is not None:
+            cause = ancestor._token.cause
+            if cause is not None and reaches(ancestor, operation):
+                return caused_by(ancestor, cause)
+            ancestor = ancestor._parent
     return None
