@@ -54,6 +54,19 @@ def decorated(function: F, inject_param: str | None, make: Callable[[tuple[Any, 
     return disguised(run, function, injector)
 
 
+def checked_options(options: OperationOptions) -> OperationOptions:
+    """Return options that serve many calls; wrong ones show here, not at the first call.
+
+    Raises:
+        TypeError: If an option has the wrong type.
+        ValueError: If a time is zero, negative or NaN.
+    """
+    if "sources" in options:
+        options["sources"] = tuple(options["sources"])
+    Cancelable(**options)
+    return options
+
+
 def name_of(function: Callable[..., Any]) -> str:
     """Return what an operation is called after."""
     name: str = getattr(function, "__name__", type(function).__name__)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, Unpack, overload
 
 from .combining import combined
 from .current import current, current_operation
-from .decorating import decorated, decorator, disguised, name_of, named, require_coroutine_function
+from .decorating import checked_options, decorated, decorator, disguised, name_of, named, require_coroutine_function
 from .injection import Injector
 from .operation import Cancelable
 from .state import OperationOptions, TokenOptions
@@ -62,7 +62,7 @@ def cancelable(
         #> 42
         ```
     """
-    Cancelable(**options)  # wrong options show here, not at the first call
+    options = checked_options(options)
 
     def decorate(target: F) -> F:
         return decorated(target, inject_param, lambda _: Cancelable(**named(name_of(target), options)))
@@ -90,7 +90,7 @@ def cancelable_method(
         TypeError: If it is neither a coroutine function nor an async generator function, or an option is wrong.
         ValueError: If a time is zero, negative or NaN.
     """
-    Cancelable(**options)
+    options = checked_options(options)
 
     def decorate(target: F) -> F:
         def make(args: tuple[Any, ...]) -> Cancelable:

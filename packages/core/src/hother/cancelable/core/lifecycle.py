@@ -15,22 +15,19 @@ from .callbacks import call_all
 from .cause import Cause
 from .current import current
 from .leaving import judge, leave, text_of
-from .listeners import Outbox, deliver, propagate
+from .listening import Listening
 from .log import logger
-from .loops import Loop
 from .observer import everywhere, notify
-from .parents import cancelled_above, link_to_ancestors, place_under, tell_children
-from .reason import CancelationReason, OperationStatus
+from .parents import cancelled_above, place_under, tell_children
+from .reason import OperationStatus
 from .sourcing import RunningSources
-from .state import OperationState
-from .stuck import watch_for_stuck
 from .waiting import wake_all
 
 if TYPE_CHECKING:
-    from .token import CancelationToken
+    pass
 
 
-class Lifecycle(OperationState):
+class Lifecycle(Listening):
     """An operation as a context manager."""
 
     __slots__ = ()
@@ -168,76 +165,6 @@ class Lifecycle(OperationState):
     async def _stop_sources(self) -> None:
         if self._running_sources is not None:
             await self._running_sources.stop()
-
-    def _connect(self) -> None:
-        """Have everything above that can end this operation tell it, and hear what it has said already."""
-        self._refresh()
-        for token in self._tokens:
-            token._listen(self, self._loop)
-        if self._parent is not None and self._parent._task is not self._task:
-            link_to_ancestors(self)
-        if (cause := self._token.cause) is not None:
-            propagate(self._token, cause, self._loop)
-
-    def _disconnect(self) -> None:
-        """Take back every registration and timer."""
-        self._token._listeners.pop(self, None)
-        for token in self._tokens:
-            token._listeners.pop(self, None)
-        for link in self._links:
-            link.remove()
-        self._links = ()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._stuck_timer is not None:
-            self._stuck_timer.cancel()
-            self._stuck_timer = None
-
-    def _told(
-        self, token: CancelationToken, cause: Cause, here: Loop | None, outbox: Outbox
-    ) -> CancelationToken | None:
-        own = self._token
-        if token is not own:
-            if not own._record(cause):
-                return None
-            if len(own._listeners) > 1 or not own._listeners.pop(self, False):
-                return own  # somebody else waits for it, too
-        if everywhere or self._observers:
-            notify(self, "cancel_requested", cause)
-        deliver(self, self._loop, here, outbox)
-        return None
-
-    def _deliver(self) -> None:
-        """Interrupt the body; runs on the operation's loop."""
-        cause = self._token.cause
-        if self._scope is None or cause is None:
-            return
-        self._scope.cancel(cause.message or cause.reason)
-        if "context" in self._token._facts:
-            self._refresh()
-        watch_for_stuck(self)
-        if everywhere or self._observers:
-            notify(self, "cancel_delivered")
-
-    def _set_deadline(self, when: float) -> None:
-        self._deadline = when
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._backend.set_deadline(self, when)
-
-    def _lift_deadline(self) -> None:
-        self._timeout = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._scope is not None:
-            self._scope.deadline = math.inf
-
-    def _expire(self) -> None:
-        elapsed = self._deadline - self._started_at
-        message = f"not done within {elapsed:g} s"
-        self._token._request(Cause(CancelationReason.TIMEOUT, message, "timeout", self._deadline), self._loop)
 
     def _end(self, status: OperationStatus, cause: Cause | None) -> None:
         self._status, self._outcome = status, cause

@@ -13,7 +13,7 @@ import anyio
 from .loops import Backend, Timer, place
 
 if TYPE_CHECKING:
-    from .lifecycle import Lifecycle
+    from .listening import Listening
 
 _scope_type: type[anyio.CancelScope] | None = None
 
@@ -47,7 +47,7 @@ class AsyncioBackend(Backend):
         return loop.call_at(when, callback, context=contextvars.Context())
 
     @staticmethod
-    def set_deadline(operation: Lifecycle, when: float) -> Timer:
+    def set_deadline(operation: Listening, when: float) -> Timer:
         return AsyncioBackend.call_at(operation._loop, when, operation._expire)
 
     @staticmethod

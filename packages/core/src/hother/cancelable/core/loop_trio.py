@@ -14,7 +14,7 @@ from .observer import everywhere
 from .stuck import stuck_is_reported
 
 if TYPE_CHECKING:
-    from .lifecycle import Lifecycle
+    from .listening import Listening
 
 
 class TrioBackend(Backend):
@@ -46,7 +46,7 @@ class TrioBackend(Backend):
         return scope
 
     @staticmethod
-    def set_deadline(operation: Lifecycle, when: float) -> Timer:
+    def set_deadline(operation: Listening, when: float) -> Timer:
         relay = _DeadlineRelay(operation, when)
         if operation._scope is not None:
             operation._scope.deadline = when
@@ -86,7 +86,7 @@ class _DeadlineRelay:
     so one is started only when somebody else listens, too.
     """
 
-    def __init__(self, operation: Lifecycle, when: float) -> None:
+    def __init__(self, operation: Listening, when: float) -> None:
         self._operation = operation
         self._when = when
         self._timer: Timer | None = None

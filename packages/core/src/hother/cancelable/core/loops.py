@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import anyio
 
 if TYPE_CHECKING:
-    from .lifecycle import Lifecycle
+    from .listening import Listening
 
 Loop = Any
 """A native loop token: an asyncio event loop, or a `trio.lowlevel.TrioToken`."""
@@ -52,7 +52,7 @@ class Backend:
         raise NotImplementedError
 
     @staticmethod
-    def set_deadline(operation: Lifecycle, when: float) -> Timer | None:
+    def set_deadline(operation: Listening, when: float) -> Timer | None:
         """Have an operation expire at a time on the loop's clock, in place of any deadline before."""
         raise NotImplementedError
 

@@ -1,0 +1,94 @@
+"""How an operation hears that it should stop: what it listens to, its deadline, and the interruption itself."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from .cause import Cause
+from .listeners import Outbox, deliver, propagate
+from .loops import Loop
+from .observer import everywhere, notify
+from .parents import link_to_ancestors
+from .reason import CancelationReason
+from .state import OperationState
+from .stuck import watch_for_stuck
+
+if TYPE_CHECKING:
+    from .token import CancelationToken
+
+
+class Listening(OperationState):
+    """An operation that is told to stop."""
+
+    __slots__ = ()
+
+    def _connect(self) -> None:
+        """Have everything above that can end this operation tell it, and hear what it has said already."""
+        self._refresh()
+        for token in self._tokens:
+            token._listen(self, self._loop)
+        if self._parent is not None and self._parent._task is not self._task:
+            link_to_ancestors(self)
+        if (cause := self._token.cause) is not None:
+            propagate(self._token, cause, self._loop)
+
+    def _disconnect(self) -> None:
+        """Take back every registration and timer."""
+        self._token._listeners.pop(self, None)
+        for token in self._tokens:
+            token._listeners.pop(self, None)
+        for link in self._links:
+            link.remove()
+        self._links = ()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._stuck_timer is not None:
+            self._stuck_timer.cancel()
+            self._stuck_timer = None
+
+    def _told(
+        self, token: CancelationToken, cause: Cause, here: Loop | None, outbox: Outbox
+    ) -> CancelationToken | None:
+        own = self._token
+        if token is not own:
+            if not own._record(cause):
+                return None
+            if len(own._listeners) > 1 or not own._listeners.pop(self, False):
+                return own  # somebody else waits for it, too
+        if everywhere or self._observers:
+            notify(self, "cancel_requested", cause)
+        deliver(self, self._loop, here, outbox)
+        return None
+
+    def _deliver(self) -> None:
+        """Interrupt the body; runs on the operation's loop."""
+        cause = self._token.cause
+        if self._scope is None or cause is None:
+            return
+        self._scope.cancel(cause.message or cause.reason)
+        if "context" in self._token._facts:
+            self._refresh()
+        watch_for_stuck(self)
+        if everywhere or self._observers:
+            notify(self, "cancel_delivered")
+
+    def _set_deadline(self, when: float) -> None:
+        self._deadline = when
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._backend.set_deadline(self, when)
+
+    def _lift_deadline(self) -> None:
+        self._timeout = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._scope is not None:
+            self._scope.deadline = math.inf
+
+    def _expire(self) -> None:
+        elapsed = self._deadline - self._started_at
+        message = f"not done within {elapsed:g} s"
+        self._token._request(Cause(CancelationReason.TIMEOUT, message, "timeout", self._deadline), self._loop)
