@@ -53,6 +53,23 @@ async def test_looking_swallows_no_body(watched: bool) -> None:
     assert bodies == [b"onetwothree"]
 
 
+async def test_looking_again_and_again_sees_the_end() -> None:
+    """An app that reads nothing, has no operation, and polls `is_disconnected` hears of the client leaving."""
+    channel, polls = Channel(NO_BODY), list[bool]()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        while not (polls and polls[-1]):
+            polls.append(await request.is_disconnected())
+            if len(polls) == 3:
+                channel.push(LEFT)
+            assert len(polls) < 10
+        assert await request.body() == b""
+
+    await channel.run(app)
+    assert polls == [False, False, False, True]
+
+
 async def test_look_leaves_reading_to_the_watch() -> None:
     """Where the token was asked for, looking never gives up a read: granian loses a message with each of them."""
     channel, given_up = Channel(), list[bool]()

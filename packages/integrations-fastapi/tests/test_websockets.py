@@ -9,6 +9,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from hother.cancelable import Cancelable, CancelationReason
 from hother.cancelable.integrations.fastapi import cancelable_dependency, get_request_token
+from hother.cancelable.integrations.fastapi.monitor import FRAMES
 
 from .hand_made import Channel
 
@@ -48,25 +49,42 @@ async def test_sending_endpoint_stops(code: int) -> None:
 
 
 async def test_frames_arrive_in_order() -> None:
-    """No frame is lost or overtaken, one is read ahead, and then comes the end for who asks outside an operation."""
+    """No frame is lost or overtaken, some are read ahead, and then comes the end for who asks outside an operation."""
     channel = connection()
     frames: list[str] = []
+    sent = [str(number) for number in range(2 * FRAMES)]
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         websocket = WebSocket(scope, receive, send)
         get_request_token(websocket)
         await websocket.accept()
         await anyio.wait_all_tasks_blocked()
-        assert channel.delivered == 2
+        assert channel.delivered == 1 + FRAMES
         with pytest.raises(WebSocketDisconnect) as caught:
             while True:
                 frames.append(await websocket.receive_text())
         assert caught.value.code == 4001
 
-    channel.push(text("one"), text("two"), text("three"), gone(4001))
+    channel.push(*map(text, sent), gone(4001))
     await channel.run(app)
-    assert frames == ["one", "two", "three"]
+    assert frames == sent
     assert channel.most_in_flight == 1
+
+
+@pytest.mark.parametrize("unread", [1, FRAMES - 1])
+async def test_close_behind_frames_that_nobody_reads_is_seen(unread: int) -> None:
+    """A peer that sends something before it goes ends the operation as well."""
+    channel, operation = connection(), Cancelable()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        websocket = WebSocket(scope, receive, send)
+        await websocket.accept()
+        async with operation:
+            await anyio.sleep_forever()
+
+    channel.push(*[text("ping")] * unread, gone(1001))
+    await channel.run(app)
+    assert operation.context.cancel_reason is CancelationReason.DISCONNECT
 
 
 async def test_frame_that_waits_can_be_fetched() -> None:

@@ -19,7 +19,10 @@ def is_disconnect(message: Message) -> bool:
 
 def expects_continue(scope: Scope) -> bool:
     """Tell whether the client sends its body only when somebody reads it (`Expect: 100-continue`)."""
-    for name, _ in scope["headers"]:  # noqa: SIM110 - a generator takes twice as long
+    headers = scope.get("headers")
+    if not isinstance(headers, (list, tuple)):  # any iterable is allowed, and the app wants to read it, too
+        headers = scope["headers"] = list(headers or ())
+    for name, _ in headers:  # noqa: SIM110 - a generator takes twice as long
         if name == b"expect":
             return True
     return False

@@ -24,6 +24,8 @@ GRACE: Final = 0.05
 
 A `StreamingResponse` listens beside its generator and cancels it. An operation in there ends for its own reason first.
 """
+FRAMES: Final = 32
+"""How many messages of a web socket are read ahead at most, so that the close behind them is seen."""
 BACKOFF: Final = 1.0
 """How long to leave a server alone, in seconds, that sends body messages after the last one."""
 
@@ -50,7 +52,7 @@ class Monitor:
     _body_complete = False
     _disconnect: Message | None = None
     _error: Exception | None = None
-    _held: Message | None = None
+    _held: tuple[Message, ...] = ()
     _news: anyio.Event | None = None
     _reading = False
     _token: CancelationToken | None = None
@@ -108,17 +110,17 @@ class Monitor:
     async def receive(self) -> Message:
         """Return the next message to the app: the one that was read ahead, then what comes.
 
-        Once the client has left, this says so without a checkpoint: `Request.is_disconnected` asks in a scope that is
-        cancelled.
+        Once the client is known to have left, this says so without a checkpoint, but in a cancelled operation:
+        `Request.is_disconnected` asks in a scope that is cancelled.
         """
         looks = self._only_looks()
-        while self._held is None or looks:
+        while looks or not self._held:
             if self._disconnect is not None:
                 await _be_interrupted()
                 return self._disconnect
             if self._error is not None:
                 raise self._take_error()
-            if looks and self._others_read():
+            if looks and self._look_must_not_read():
                 await checkpoint()  # raises: a body message would be lost on who only looks
             elif self._reading:
                 await self._wait_for_news()
@@ -127,26 +129,27 @@ class Monitor:
                 return message
         return self._take()
 
-    def _others_read(self) -> bool:
+    def _look_must_not_read(self) -> bool:
         """Tell whether who only looks has to leave the reading to the watch, or to an app that wants the body."""
-        return self._held is not None or self._watcher is not None or self._body_waits_to_be_asked_for()
+        return self._watcher is not None or not self._may_read_ahead()
 
     async def _read_for_app(self, looks: bool) -> Message | None:
         """Read in the app's own task; return None where the app only looks and is not given what came."""
         self._asked = self._asked or not looks
+        after_body = self._body_complete
         message = await self._read()
         if is_disconnect(message):
             await self._leave()
             if not looks:
                 await self._let_operations_end()
         elif looks:
-            self._held = message
+            self._hold(message, after_body)
             return None
         return message
 
     async def _watch(self) -> None:
         """Read until the client has left or the server fails. Runs in a task of its own."""
-        while self._disconnect is None:
+        while self._disconnect is None and not self.over:
             if self._reading or not self._may_read_ahead():
                 await self._wait_for_news()
                 continue
@@ -158,13 +161,19 @@ class Monitor:
                 return
             if is_disconnect(message):
                 await self._leave()
-            elif after_body:
+                return
+            self._hold(message, after_body)
+            if after_body:
                 await anyio.sleep(BACKOFF)
-            else:
-                self._held = message
 
     def _may_read_ahead(self) -> bool:
-        return (self._held is None or self._body_complete) and not self._body_waits_to_be_asked_for()
+        limit = 1 if self._http else FRAMES
+        return (len(self._held) < limit or self._body_complete) and not self._body_waits_to_be_asked_for()
+
+    def _hold(self, message: Message, after_body: bool) -> None:
+        """Keep a message for the app; what a server sends after the body says nothing."""
+        if not after_body:
+            self._held += (message,)
 
     def _body_waits_to_be_asked_for(self) -> bool:
         return not self._asked and self._http and expects_continue(self._scope)
@@ -200,8 +209,8 @@ class Monitor:
         return self._http and anyio.current_effective_deadline() == -math.inf
 
     def _take(self) -> Message:
-        assert self._held is not None
-        message, self._held = self._held, None
+        message, *rest = self._held
+        self._held = tuple(rest)
         self._tell_news()
         return message
 

@@ -21,6 +21,7 @@ async def answer_base_http_middleware(receive: Receive, send: Send) -> None:
 
     It raises "No response returned" where none was begun. The server drops what it then sends for a client that left.
     """
-    if getattr(receive, "__module__", None) == "starlette.middleware.base":
+    channel = (receive, send)  # another middleware may have wrapped one of the two
+    if any(getattr(each, "__module__", None) == "starlette.middleware.base" for each in channel):
         await send({"type": "http.response.start", "status": CLIENT_CLOSED_REQUEST, "headers": []})
         await send({"type": "http.response.body"})

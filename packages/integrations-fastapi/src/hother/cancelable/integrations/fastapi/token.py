@@ -26,7 +26,9 @@ def get_request_token(request: HTTPConnection) -> CancelationToken:
 
     Without `RequestCancelationMiddleware` this works in endpoints of FastAPI and their dependencies, with the request
     or web socket that FastAPI hands out. The token then hears of the client until the endpoint has returned, or its web
-    socket has closed; a `StreamingResponse` that is sent afterwards is cancelled by Starlette itself.
+    socket has closed; a `StreamingResponse` that is sent afterwards is cancelled by Starlette itself. So ask for it
+    before the endpoint returns, not first in a background task, and with FastAPI's own object: a second `Request` that
+    is built from its parts would lose the body.
 
     Args:
         request: The request or web socket. Works with `Depends(get_request_token)`, too.
