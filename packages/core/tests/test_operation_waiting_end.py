@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncGenerator
 
 import anyio
-import anyio.from_thread
 import anyio.to_thread
 import pytest
 

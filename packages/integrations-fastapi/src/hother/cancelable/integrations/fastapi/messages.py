@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from starlette.types import Message, Scope
@@ -19,9 +20,9 @@ def is_disconnect(message: Message) -> bool:
 
 def expects_continue(scope: Scope) -> bool:
     """Tell whether the client sends its body only when somebody reads it (`Expect: 100-continue`)."""
-    headers = scope.get("headers")
-    if not isinstance(headers, (list, tuple)):  # any iterable is allowed, and the app wants to read it, too
-        headers = scope["headers"] = list(headers or ())
+    headers: Iterable[tuple[bytes, bytes]] = scope.get("headers") or ()
+    if not isinstance(headers, list):  # any iterable is allowed, and the app wants to read it, too
+        headers = scope["headers"] = list(headers)
     for name, _ in headers:  # noqa: SIM110 - a generator takes twice as long
         if name == b"expect":
             return True
