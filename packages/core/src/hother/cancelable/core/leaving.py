@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import anyio
 
-from .cause import Cause, whereabouts
+from .cause import Cause
 from .exceptions import BY_REASON, CancelationError
 from .flavour import for_this_task
 from .parents import caused_by
@@ -41,15 +41,16 @@ def judge(
         return OperationStatus.CANCELLED, requested if own else passed_on, own
     if isinstance(leaving, CancelationError) or not isinstance(leaving, _interruptions()):
         return OperationStatus.FAILED, requested, False
-    return OperationStatus.CANCELLED, _from_outside(leaving, outer), False
+    return OperationStatus.CANCELLED, outer or _from_outside(operation, leaving), False
 
 
 def _interruptions() -> tuple[type[BaseException], ...]:
     return anyio.get_cancelled_exc_class(), GeneratorExit
 
 
-def _from_outside(leaving: BaseException, outer: Cause | None) -> Cause:
-    return outer or Cause(CancelationReason.EXTERNAL, str(leaving) or None, None, whereabouts()[1])
+def _from_outside(operation: OperationState, leaving: BaseException) -> Cause:
+    now = operation._backend.now(operation._loop)
+    return Cause(CancelationReason.EXTERNAL, str(leaving) or None, None, now)
 
 
 def _told_to_stop(operation: OperationState, leaving: BaseException) -> OperationState | None:

@@ -61,8 +61,9 @@ def propagate(token: CancelationToken, cause: Cause, here: Loop | None) -> None:
                     linked = listener._told(token, cause, here, outbox)
                 except BaseException as error:  # a callback was interrupted: the others come first all the same
                     interruption = error
-                else:
-                    cancelled += [] if linked is None else [linked]
+                    continue
+                if linked is not None:
+                    cancelled.append(linked)
     post_all(outbox)
     if interruption is not None:
         try:

@@ -42,8 +42,7 @@ class Listening(OperationState):
             link.remove()
         self._links = ()
         if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+            self._stop_timer()
         if self._stuck_timer is not None:
             self._stuck_timer.cancel()
             self._stuck_timer = None
@@ -76,17 +75,19 @@ class Listening(OperationState):
 
     def _set_deadline(self, when: float) -> None:
         self._deadline = when
-        if self._timer is not None:
-            self._timer.cancel()
+        self._stop_timer()
         self._timer = self._backend.set_deadline(self, when)
 
     def _lift_deadline(self) -> None:
         self._timeout = None
+        self._stop_timer()
+        if self._scope is not None:
+            self._scope.deadline = math.inf
+
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._scope is not None:
-            self._scope.deadline = math.inf
 
     def _expire(self) -> None:
         elapsed = self._deadline - self._started_at

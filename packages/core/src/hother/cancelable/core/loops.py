@@ -23,48 +23,48 @@ class Timer(Protocol):
         """Call it off."""
 
 
-class Backend:
+class Backend(Protocol):
     """What an operation needs to know of the loop that it runs on."""
 
     @staticmethod
     def current_task() -> Any:
         """Return the native task that runs this, or None outside a task."""
-        raise NotImplementedError
+        ...
 
     @staticmethod
     def now(loop: Loop) -> float:
         """Return the time on the loop's clock, in seconds."""
-        raise NotImplementedError
+        ...
 
     @staticmethod
     def task_name(task: Any) -> str:
         """Return what a record calls a task."""
-        raise NotImplementedError
+        ...
 
     @staticmethod
     def new_scope() -> anyio.CancelScope:
         """Return a new cancel scope."""
-        raise NotImplementedError
+        ...
 
     @staticmethod
     def call_at(loop: Loop, when: float, callback: Callable[[], None]) -> Timer:
         """Call `callback` on the loop at a time on its clock."""
-        raise NotImplementedError
+        ...
 
     @staticmethod
     def set_deadline(operation: Listening, when: float) -> Timer | None:
         """Have an operation expire at a time on the loop's clock, in place of any deadline before."""
-        raise NotImplementedError
+        ...
 
     @staticmethod
     def chain(scope: anyio.CancelScope) -> Iterator[Any]:
         """Yield the backend's own object for a scope, and for those that it lies in, as far as that can be told."""
-        raise NotImplementedError
+        ...
 
     @staticmethod
     def stack(task: Any) -> list[str]:
         """Return the lines at which a task sits, outermost first."""
-        raise NotImplementedError
+        ...
 
 
 def encloses(backend: type[Backend], outer: anyio.CancelScope, inner: anyio.CancelScope) -> bool:

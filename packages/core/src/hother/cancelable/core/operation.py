@@ -15,7 +15,7 @@ from .reason import OperationStatus
 from .seconds import positive_seconds
 from .siblings import load
 from .source import CancelationSource
-from .state import OperationOptions, TimeoutOptions, TokenOptions
+from .state import OperationOptions, TimeoutOptions, TokenOptions, require
 from .stopping import Stoppable
 from .threads import run_in_thread
 from .token import CancelationToken
@@ -92,8 +92,7 @@ class Cancelable(Stoppable):
         Raises:
             TypeError: If it is no token.
         """
-        if not isinstance(token, CancelationToken):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"token must be a CancelationToken, not {token!r}")
+        require(CancelationToken, token, "token", "a CancelationToken")
         return cls(token=token, **options)
 
     @classmethod

@@ -118,12 +118,12 @@ class OperationState:
         callback_timeout: float | timedelta = 5.0,
     ) -> None:
         if parent is not None:
-            _require(OperationState, parent, "parent", "a Cancelable")
+            require(OperationState, parent, "parent", "a Cancelable")
         if token is not None:
-            _require(CancelationToken, token, "token", "a CancelationToken")
+            require(CancelationToken, token, "token", "a CancelationToken")
         sources = tuple(sources)
         for source in sources:
-            _require(CancelationSource, source, "source", "a CancelationSource")
+            require(CancelationSource, source, "source", "a CancelationSource")
         self._name = name
         self._id = operation_id
         self._parent = parent
@@ -207,9 +207,6 @@ class OperationState:
     def _label(self) -> str:
         return f"operation {self._name or self.operation_id!r}"
 
-    def _elapsed(self) -> float | None:
-        return None if self._ended_at is None else self._ended_at - self._started_at
-
     def _new_context(self) -> OperationContext:
         context = OperationContext(
             self.operation_id, self._name, metadata={} if self._metadata is None else self._metadata
@@ -229,9 +226,8 @@ class OperationState:
         if cause is not None:
             context.cancel_reason, context.cancel_message, context.cancel_origin = cause[:3]
             context.cause = cause.culprit
-        elapsed = self._elapsed()
-        if elapsed is not None:
-            context.duration = timedelta(seconds=elapsed)
+        if self._ended_at is not None:
+            context.duration = timedelta(seconds=self._ended_at - self._started_at)
             context.end_time = context.start_time + context.duration
 
     def _refresh(self) -> None:
@@ -247,7 +243,12 @@ class OperationState:
         return f"<{type(self).__name__} {self._name or self.operation_id!r} {self._status.value}>"
 
 
-def _require(kind: type[object], value: object, name: str, article: str) -> None:
+def require(kind: type[object], value: object, name: str, article: str) -> None:
+    """Refuse a value that is not of a kind.
+
+    Raises:
+        TypeError: If it is not.
+    """
     if not isinstance(value, kind):
         raise TypeError(f"{name} must be {article}, not {value!r}")
 
