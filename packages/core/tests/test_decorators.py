@@ -24,11 +24,7 @@ from hother.cancelable import (
     with_current_operation,
 )
 
-
-def _here() -> Cancelable:
-    operation = current_operation()
-    assert operation is not None
-    return operation
+from .shared import here
 
 
 async def test_the_bare_form() -> None:
@@ -37,7 +33,7 @@ async def test_the_bare_form() -> None:
 
     @cancelable
     async def double(number: int) -> int:
-        seen.append(_here())
+        seen.append(here())
         return 2 * number
 
     assert await double(21) == 42
@@ -72,7 +68,7 @@ async def test_the_called_form_without_arguments() -> None:
 
     @cancelable()
     async def name() -> str | None:
-        return _here().context.name
+        return here().context.name
 
     assert await name() == "name"
 
@@ -136,12 +132,12 @@ async def test_a_method_is_named_after_its_class() -> None:
         @cancelable_method
         async def fetch(self, number: int, cancelable: Cancelable | None = None) -> tuple[Service, int, str | None]:
             assert cancelable is not None
-            assert cancelable is _here()
+            assert cancelable is here()
             return self, number, cancelable.context.name
 
         @cancelable_method(name="given")
         async def given(self) -> str | None:
-            return _here().context.name
+            return here().context.name
 
         @classmethod
         @cancelable_method(timeout=5)

@@ -10,16 +10,11 @@ import pytest
 from hother.cancelable import (
     Cancelable,
     ManualCancelation,
-    current_operation,
     with_cancelable,
     with_current_operation,
 )
 
-
-def _here() -> Cancelable:
-    operation = current_operation()
-    assert operation is not None
-    return operation
+from .shared import here
 
 
 async def test_a_function_under_an_operation_entered_elsewhere() -> None:
@@ -28,14 +23,14 @@ async def test_a_function_under_an_operation_entered_elsewhere() -> None:
 
     @with_cancelable(operation)
     async def work(number: int) -> int:
-        assert _here() is operation
+        assert here() is operation
         async with Cancelable() as inner:
             assert inner.parent is operation
         return number
 
     async with operation, Cancelable() as other:
         assert await work(7) == 7
-        assert _here() is other
+        assert here() is other
         await operation.cancel("enough")
         with pytest.raises(ManualCancelation, match="enough") as caught:
             await work(8)

@@ -25,20 +25,7 @@ from hother.cancelable import (
     current_operation,
 )
 
-
-def _here() -> Cancelable:
-    operation = current_operation()
-    assert operation is not None
-    return operation
-
-
-@cancelable
-async def count(to: int, cancelable: Cancelable | None = None) -> AsyncGenerator[int, None]:
-    """Count."""
-    for number in range(to):
-        assert cancelable is current_operation()
-        await anyio.lowlevel.checkpoint()
-        yield number
+from .shared import count, here
 
 
 async def test_a_generator_yields_what_it_yields() -> None:
@@ -80,7 +67,7 @@ async def test_each_iteration_is_an_operation_of_its_own() -> None:
     @cancelable
     async def stream() -> AsyncGenerator[int, None]:
         for number in range(3):
-            seen.append(_here())
+            seen.append(here())
             yield number
 
     for _ in range(2):
@@ -99,7 +86,7 @@ async def test_a_method_that_generates() -> None:
         @cancelable_method
         async def stream(self, to: int) -> AsyncGenerator[tuple[Service, str | None], None]:
             for _ in range(to):
-                yield self, _here().context.name
+                yield self, here().context.name
 
     service = Service()
     assert [item async for item in service.stream(2)] == [(service, "Service.stream")] * 2
@@ -191,7 +178,7 @@ async def test_an_exception_in_the_generator_passes() -> None:
 
     @cancelable
     async def stream() -> AsyncGenerator[int, None]:
-        seen.append(_here())
+        seen.append(here())
         yield 1
         raise error
 
@@ -208,7 +195,7 @@ async def test_an_enclosing_scope_ends_the_generator() -> None:
 
     @cancelable
     async def stream() -> AsyncGenerator[int, None]:
-        seen.append(_here())
+        seen.append(here())
         yield 1
         await anyio.sleep_forever()
 
@@ -226,7 +213,7 @@ async def test_a_generator_inside_an_operation_is_its_child() -> None:
 
     @cancelable
     async def stream() -> AsyncGenerator[int, None]:
-        seen.append(_here())
+        seen.append(here())
         yield 1
         await anyio.sleep_forever()
 

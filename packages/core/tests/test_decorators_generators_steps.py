@@ -20,20 +20,7 @@ from hother.cancelable import (
     current_operation,
 )
 
-
-def _here() -> Cancelable:
-    operation = current_operation()
-    assert operation is not None
-    return operation
-
-
-@cancelable
-async def count(to: int, cancelable: Cancelable | None = None) -> AsyncGenerator[int, None]:
-    """Count."""
-    for number in range(to):
-        assert cancelable is current_operation()
-        await anyio.lowlevel.checkpoint()
-        yield number
+from .shared import count, here
 
 
 async def test_what_is_sent_reaches_the_generator() -> None:
@@ -60,7 +47,7 @@ async def test_what_is_thrown_reaches_the_generator() -> None:
 
     @cancelable
     async def stream() -> AsyncGenerator[str, None]:
-        seen.append(_here())
+        seen.append(here())
         try:
             yield "first"
         except KeyError as error:
@@ -86,7 +73,7 @@ async def test_closing_reaches_the_generator() -> None:
 
     @cancelable_with_token(token)
     async def stream() -> AsyncGenerator[int, None]:
-        seen.append(_here())
+        seen.append(here())
         try:
             yield 1
             yield 2

@@ -21,16 +21,11 @@ from hother.cancelable import (
     cancelable_with_condition,
     cancelable_with_signal,
     cancelable_with_token,
-    current_operation,
     with_timeout,
 )
 from hother.cancelable.core import siblings
 
-
-def _here() -> Cancelable:
-    operation = current_operation()
-    assert operation is not None
-    return operation
+from .shared import here
 
 
 async def test_functions_on_a_token() -> None:
@@ -39,7 +34,7 @@ async def test_functions_on_a_token() -> None:
 
     @cancelable_with_token(token, name="on a token")
     async def work() -> None:
-        ended.append(_here().context.name or "")
+        ended.append(here().context.name or "")
         await anyio.sleep_forever()
 
     async def expect() -> None:
@@ -69,11 +64,11 @@ async def test_functions_on_several_operations() -> None:
 
     @cancelable_combine(*parts, name="given")
     async def other() -> None:
-        names.append(_here().context.name)
+        names.append(here().context.name)
 
     @cancelable_combine(Cancelable(), Cancelable())
     async def nameless() -> None:
-        names.append(_here().context.name)
+        names.append(here().context.name)
 
     await work()
     await work()

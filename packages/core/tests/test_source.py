@@ -19,26 +19,7 @@ from hother.cancelable import (
     ManualCancelation,
 )
 
-
-class Gate(CancelationSource):
-    """Waits for its event and fires, or fails with an error."""
-
-    def __init__(self, message: str | None = "the gate is open", error: Exception | None = None) -> None:
-        self.event = anyio.Event()
-        self.message = message
-        self.error = error
-        self.log: list[str] = []
-
-    async def wait(self) -> str | None:
-        self.log.append("started")
-        try:
-            await self.event.wait()
-        except anyio.get_cancelled_exc_class():
-            self.log.append("cancelled")
-            raise
-        if self.error is not None:
-            raise self.error
-        return self.message
+from .shared import Gate
 
 
 async def test_a_source_whose_wait_returns_ends_the_operation() -> None:
