@@ -120,14 +120,14 @@ async def test_functions_on_signals_and_conditions(monkeypatch: pytest.MonkeyPat
     async def until_signal() -> None:
         await anyio.sleep_forever()
 
-    @cancelable_with_condition(predicate, 0.5, "it is so")
+    @cancelable_with_condition(predicate, 0.5, "it is so", in_thread=True)
     async def until_condition() -> None:
         await anyio.sleep_forever()
 
     made.clear()
     for function, name, args in (
         (until_signal, "until_signal", (2, 15)),
-        (until_condition, "until_condition", (predicate, 0.5, "it is so")),
+        (until_condition, "until_condition", (predicate, 0.5, "it is so", True)),
     ):
         for _ in range(2):
             with pytest.raises(Exception, match=f"'{name}' was cancelled .*fired") as caught:

@@ -21,7 +21,7 @@ from hother.cancelable import (
     ParentCancelation,
     current_operation,
 )
-from hother.cancelable.core.source import Disarm, Fire
+from hother.cancelable.core import Disarm, Fire
 
 Watch = Callable[[object], None]
 Ending = Callable[[Watch], Awaitable[None]]

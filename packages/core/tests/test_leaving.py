@@ -20,7 +20,7 @@ from hother.cancelable import (
     OperationStatus,
     TimeoutCancelation,
 )
-from hother.cancelable.core.source import Disarm, Fire
+from hother.cancelable.core import Disarm, Fire
 
 
 class EventSource(CancelationSource):

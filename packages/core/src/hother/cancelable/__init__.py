@@ -21,6 +21,7 @@ from .core import (
     ErrorCallback,
     ErrorCancelation,
     ExternalCancelation,
+    Fire,
     ManualCancelation,
     Observer,
     OperationContext,
@@ -63,6 +64,7 @@ __all__ = [
     "ErrorCallback",
     "ErrorCancelation",
     "ExternalCancelation",
+    "Fire",
     "ManualCancelation",
     "Observer",
     "OperationContext",
@@ -91,7 +93,11 @@ __all__ = [
     "with_timeout",
 ]
 
-if not TYPE_CHECKING:  # checkers shall go on reporting misspelt names
+if TYPE_CHECKING:
+    from hother.cancelable.sources import AllOfSource as AllOfSource
+    from hother.cancelable.sources import AnyOfSource as AnyOfSource
+    from hother.cancelable.sources import CompositeSource as CompositeSource
+else:  # checkers shall go on reporting misspelt names
 
     def __getattr__(name: str) -> object:
         from .core.siblings import SIBLINGS, load

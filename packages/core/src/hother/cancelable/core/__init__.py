@@ -4,6 +4,7 @@
 packages of this project.
 """
 
+from .backend import current_backend, current_loop
 from .callbacks import ErrorCallback, ProgressCallback, StatusCallback
 from .cause import Cause
 from .context import OperationContext
@@ -31,12 +32,15 @@ from .exceptions import (
     SignalCancelation,
     TimeoutCancelation,
 )
+from .firing import Fire
 from .listeners import Registration
+from .loops import Loop, Timer, post
 from .observer import Observer, add_observer, remove_observer
 from .operation import Cancelable
 from .reason import CancelationReason, OperationStatus
-from .source import CancelationSource
-from .state import OperationOptions
+from .seconds import positive_seconds
+from .source import CancelationSource, Disarm, require_distinct
+from .state import OperationOptions, require
 from .stuck import set_stuck_after
 from .token import CancelationToken
 
@@ -48,10 +52,13 @@ __all__ = [
     "CancelationToken",
     "Cause",
     "ConditionCancelation",
+    "Disarm",
     "DisconnectCancelation",
     "ErrorCallback",
     "ErrorCancelation",
     "ExternalCancelation",
+    "Fire",
+    "Loop",
     "ManualCancelation",
     "Observer",
     "OperationContext",
@@ -64,6 +71,7 @@ __all__ = [
     "SignalCancelation",
     "StatusCallback",
     "TimeoutCancelation",
+    "Timer",
     "add_observer",
     "ambient_token",
     "cancelable",
@@ -72,8 +80,14 @@ __all__ = [
     "cancelable_with_condition",
     "cancelable_with_signal",
     "cancelable_with_token",
+    "current_backend",
+    "current_loop",
     "current_operation",
+    "positive_seconds",
+    "post",
     "remove_observer",
+    "require",
+    "require_distinct",
     "set_stuck_after",
     "with_cancelable",
     "with_current_operation",

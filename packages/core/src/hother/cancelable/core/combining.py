@@ -26,7 +26,7 @@ def _add(whole: Cancelable, part: Cancelable) -> None:
     whole._parent = part._parent if whole._parent is None else whole._parent
     whole._detached = whole._detached or part._detached
     whole._tokens = (*whole._tokens, part._token, *part._tokens)
-    whole._sources += part._sources
+    whole._sources = tuple({id(source): source for source in whole._sources + part._sources}.values())
     if part._timeout is not None and (whole._timeout is None or part._timeout < whole._timeout):
         whole._timeout = part._timeout
     if part._observers:

@@ -132,6 +132,7 @@ def cancelable_with_condition(
     check_interval: float = 0.1,
     condition_name: str | None = None,
     *,
+    in_thread: bool = False,
     inject_param: str | None = _PARAMETER,
     **options: Unpack[OperationOptions],
 ) -> Callable[[F], F]:
@@ -142,7 +143,7 @@ def cancelable_with_condition(
     """
 
     def make() -> Cancelable:
-        return Cancelable.with_condition(predicate, check_interval, condition_name, **options)
+        return Cancelable.with_condition(predicate, check_interval, condition_name, in_thread=in_thread, **options)
 
     make()
     return decorator(make, inject_param)

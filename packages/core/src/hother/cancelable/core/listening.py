@@ -78,6 +78,11 @@ class Listening(OperationState):
         self._stop_timer()
         self._timer = self._backend.set_deadline(self, when)
 
+    def _shorten(self, timeout: float) -> None:
+        if self._timeout is None or timeout < self._timeout:
+            self._timeout = timeout
+            self._set_deadline(self._started_at + timeout)
+
     def _lift_deadline(self) -> None:
         self._timeout = None
         self._stop_timer()

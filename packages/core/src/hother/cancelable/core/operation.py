@@ -14,7 +14,7 @@ from .combining import combined
 from .reason import OperationStatus
 from .seconds import positive_seconds
 from .siblings import load
-from .source import CancelationSource
+from .source import CancelationSource, require_distinct
 from .state import OperationOptions, TimeoutOptions, TokenOptions, require
 from .stopping import Stoppable
 from .threads import run_in_thread
@@ -109,6 +109,8 @@ class Cancelable(Stoppable):
     def with_signal(cls, *signals: int, **options: Unpack[OperationOptions]) -> Self:
         """Make an operation that ends when the process receives one of these signals.
 
+        See `hother.cancelable.sources.SignalSource` for the errors and for what becomes of the former handlers.
+
         Raises:
             ImportError: If the package `hother-cancelable-sources` is not installed.
         """
@@ -120,6 +122,8 @@ class Cancelable(Stoppable):
         predicate: Callable[[], bool] | Callable[[], Awaitable[bool]],
         check_interval: float = 0.1,
         condition_name: str | None = None,
+        *,
+        in_thread: bool = False,
         **options: Unpack[OperationOptions],
     ) -> Self:
         """Make an operation that ends when a condition becomes true.
@@ -128,13 +132,14 @@ class Cancelable(Stoppable):
             predicate: Returns whether to end; sync or async.
             check_interval: How often it is asked, in seconds.
             condition_name: What the record calls it.
+            in_thread: Ask in a worker thread, for a predicate that blocks.
             **options: See `Cancelable`.
 
         Raises:
             ImportError: If the package `hother-cancelable-sources` is not installed.
         """
         source = load("ConditionSource", "Cancelable.with_condition")
-        return cls.with_source(source(predicate, check_interval, condition_name), **options)
+        return cls.with_source(source(predicate, check_interval, condition_name, in_thread), **options)
 
     def combine(self, *others: Cancelable) -> Cancelable:
         """Return a new operation that ends with any of the parts.
@@ -156,12 +161,13 @@ class Cancelable(Stoppable):
 
         Raises:
             TypeError: If it is no source.
+            ValueError: If the operation has it already.
             RuntimeError: If the operation was entered already.
         """
-        if not isinstance(source, CancelationSource):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"the source must be a CancelationSource, not {source!r}")
+        require(CancelationSource, source, "source", "a CancelationSource")
         if self._status is not OperationStatus.PENDING:
             raise RuntimeError(f"{self._label()} was entered already; add its sources before")
+        require_distinct((*self._sources, source))
         self._sources = (*self._sources, source)
         return self
 

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+from .cause import Cause
 from .reason import CancelationReason
+from .siblings import load
 
-Fire = Callable[["str | None"], object]
+if TYPE_CHECKING:
+    from .firing import Fire
+
 Disarm = Callable[[], object]
 
 
 class CancelationSource:
     """Ends an operation when something happens. A source of your own is one coroutine.
+
+    A source serves one operation at a time. `a | b` fires with the first of two sources, `a & b` when both have fired
+    (package `hother-cancelable-sources`).
 
     Example:
         ```python
@@ -53,8 +60,8 @@ class CancelationSource:
     """What the operation's record shows as origin; the name of the class, unless given."""
 
     @abstractmethod
-    async def wait(self) -> str | None:
-        """Return when the operation should end, with a message for its record.
+    async def wait(self) -> str | Cause | None:
+        """Return when the operation should end, with a message for its record, or with the whole record.
 
         Runs in a task beside the operation's body and is cancelled when the body ends. An exception ends the operation
         with the reason ERROR, and is the cause. For a decorated async generator it starts anew for each item, so it
@@ -75,3 +82,34 @@ class CancelationSource:
             A function that stops watching, called when the operation ends; or None to have `wait` run in a task.
         """
         return None
+
+    def __or__(self, other: CancelationSource) -> CancelationSource:
+        if not isinstance(other, CancelationSource):  # pyright: ignore[reportUnnecessaryIsInstance]
+            return NotImplemented
+        return _composite("AnyOfSource", "|", self, other)
+
+    def __and__(self, other: CancelationSource) -> CancelationSource:
+        if not isinstance(other, CancelationSource):  # pyright: ignore[reportUnnecessaryIsInstance]
+            return NotImplemented
+        return _composite("AllOfSource", "&", self, other)
+
+
+def name_of_source(source: CancelationSource) -> str:
+    """Return what records call a source."""
+    return source.name or type(source).__name__
+
+
+def require_distinct(sources: tuple[CancelationSource, ...]) -> None:
+    """Refuse a source that is given twice.
+
+    Raises:
+        ValueError: If there is one.
+    """
+    for index, source in enumerate(sources):
+        if any(source is other for other in sources[:index]):
+            raise ValueError(f"the source {name_of_source(source)} is given twice; make a source for each place")
+
+
+def _composite(kind: str, operator: str, *parts: CancelationSource) -> CancelationSource:
+    composite: CancelationSource = load(kind, f"`{operator}` between sources")(*parts)
+    return composite

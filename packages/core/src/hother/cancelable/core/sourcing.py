@@ -3,47 +3,61 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import anyio
 
 from .backend import native_cancel_requests
 from .cause import Cause, whereabouts
+from .firing import Fire
 from .log import logger
-from .reason import CancelationReason
-from .source import CancelationSource, Disarm
+from .source import CancelationSource, Disarm, name_of_source
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
-    from .state import OperationState
+    from .listening import Listening
 
 
 class RunningSources:
     """The sources of an operation, from its start to its end."""
 
-    __slots__ = ("_disarms", "_group", "_operation", "_scopes", "_waiting")
+    __slots__ = ("_claimed", "_disarms", "_group", "_scopes", "_waiting", "operation")
 
-    def __init__(self, operation: OperationState) -> None:
-        self._operation = operation
+    def __init__(self, operation: Listening) -> None:
+        self.operation = operation
+        self._claimed: list[CancelationSource] = []
         self._disarms: list[Disarm] = []
         self._group: TaskGroup | None = None
         self._scopes: list[anyio.CancelScope] = []
-        self._waiting: list[CancelationSource] = []
+        self._waiting: list[tuple[CancelationSource, Fire]] = []
 
     async def start(self) -> None:
         """Arm each source, or start its task inside the operation's scope.
 
         Raises:
+            RuntimeError: If a source is in use already.
             Exception: What the `arm` of a source raised.
         """
-        for source in self._operation._sources:
-            disarm = source.arm(lambda message, source=source: self._fire(source, message))  # type: ignore[misc]
-            if disarm is None:
-                self._waiting.append(source)
-            else:
-                self._disarms.append(disarm)
+        for source in self.operation._sources:
+            self.watch(source, None)
         await self.start_tasks()
+
+    def watch(self, source: CancelationSource, then: Callable[[Cause], object] | None) -> None:
+        """Arm a source, or note that it needs a task; see `Fire.watch`."""
+        fire = Fire(self, source, then)
+        self._claim(source, fire)
+        disarm = source.arm(fire)
+        if disarm is None:
+            self._waiting.append((source, fire))
+        else:
+            self._disarms.append(disarm)
+
+    def request(self, cause: Cause) -> None:
+        """Tell the operation to stop."""
+        _, now, here = whereabouts()
+        self.operation._token._request(cause if cause.time else cause._replace(time=now), here)
 
     async def stop(self) -> None:
         """Disarm them and wait for the end of their tasks."""
@@ -51,18 +65,24 @@ class RunningSources:
             try:
                 disarm()
             except Exception:
-                logger.exception("%s could not stop watching", self._operation._label())
+                logger.exception("%s could not stop watching", self.operation._label())
         self._disarms.clear()
-        await self.stop_tasks()
+        try:
+            await self.stop_tasks()
+        finally:
+            self._waiting.clear()
+            for source in self._claimed:
+                vars(source).pop("_used_by", None)
 
     async def start_tasks(self) -> None:
         """Start a task for each source that could not be armed."""
-        for source in self._waiting:
+        for source, fire in self._waiting:
             if self._group is None:
                 self._group = await anyio.create_task_group().__aenter__()
             scope = anyio.CancelScope(shield=True)  # only `stop` ends it: a task that ends by itself leaves no cycle
             self._scopes.append(scope)
-            self._group.start_soon(self._wait, source, scope, name=f"{self._operation._label()}: {_name(source)}")
+            name = f"{self.operation._label()}: {name_of_source(source)}"
+            self._group.start_soon(_wait, source, fire, scope, name=name)
 
     async def stop_tasks(self) -> None:
         """Wait for the end of the tasks; what is armed stays armed."""
@@ -75,30 +95,25 @@ class RunningSources:
             group.cancel_scope.shield = True
             await group.__aexit__(None, None, None)
 
-    async def _wait(self, source: CancelationSource, scope: anyio.CancelScope) -> None:
-        with scope:
-            try:
-                message = await source.wait()
-            except Exception as error:
-                self._break(source, error)
-            except asyncio.CancelledError as error:
-                if native_cancel_requests():
-                    raise
-                self._break(source, error)  # what it awaited was cancelled, not the source
-            else:
-                self._fire(source, message)
-
-    def _break(self, source: CancelationSource, error: BaseException) -> None:
-        message = f"{_name(source)} failed: {error!r}"
-        self._request(Cause(CancelationReason.ERROR, message, _name(source), error=error))
-
-    def _fire(self, source: CancelationSource, message: str | None) -> None:
-        self._request(Cause(source.reason, message, _name(source)))
-
-    def _request(self, cause: Cause) -> None:
-        _, now, here = whereabouts()
-        self._operation._token._request(cause._replace(time=now), here)
+    def _claim(self, source: CancelationSource, fire: Fire) -> None:
+        user: Fire = vars(source).setdefault("_used_by", fire)
+        if user is not fire:
+            raise RuntimeError(
+                f"the source {name_of_source(source)} is used by {user._running.operation._label()}; it serves one "
+                "operation at a time, so make a source for each"
+            )
+        self._claimed.append(source)
 
 
-def _name(source: CancelationSource) -> str:
-    return source.name or type(source).__name__
+async def _wait(source: CancelationSource, fire: Fire, scope: anyio.CancelScope) -> None:
+    with scope:
+        try:
+            outcome = await source.wait()
+        except Exception as error:
+            fire.fail(error)
+        except asyncio.CancelledError as error:
+            if native_cancel_requests():
+                raise
+            fire.fail(error)  # what it awaited was cancelled, not the source
+        else:
+            fire(outcome)

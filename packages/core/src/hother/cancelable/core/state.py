@@ -14,7 +14,7 @@ from .observer import Observer
 from .reason import OperationStatus
 from .seconds import positive_seconds
 from .siblings import load
-from .source import CancelationSource
+from .source import CancelationSource, require_distinct
 from .token import CancelationToken
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ class OperationState:
         sources = tuple(sources)
         for source in sources:
             require(CancelationSource, source, "source", "a CancelationSource")
+        require_distinct(sources)
         self._name = name
         self._id = operation_id
         self._parent = parent

@@ -1,0 +1,75 @@
+"""What an armed source holds of its operation: the means to end it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .cause import Cause
+from .reason import CancelationReason
+from .source import CancelationSource, name_of_source
+
+if TYPE_CHECKING:
+    from .sourcing import RunningSources
+
+
+class Fire:
+    """Ends the operation of a source: called with a message, or with the whole record. Only the first call counts.
+
+    It may be called from any thread, but not from a signal handler, which has to post to the event loop.
+    """
+
+    __slots__ = ("_running", "_source", "_then")
+
+    def __init__(
+        self, running: RunningSources, source: CancelationSource, then: Callable[[Cause], object] | None
+    ) -> None:
+        self._running = running
+        self._source = source
+        self._then = then
+
+    def __call__(self, outcome: str | Cause | None = None) -> None:
+        if isinstance(outcome, Cause):
+            self._tell(outcome)
+        elif outcome is None or isinstance(outcome, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            self._tell(Cause(self._source.reason, outcome, name_of_source(self._source)))
+        else:
+            self.fail(TypeError(f"a source gives a message or None, not {outcome!r}"))
+
+    def fail(self, error: BaseException) -> None:
+        """End the operation with the reason ERROR, because the source is broken.
+
+        Args:
+            error: What broke it; the `__cause__` of the exception that leaves the operation.
+        """
+        name = name_of_source(self._source)
+        self._tell(Cause(CancelationReason.ERROR, f"{name} failed: {error!r}", name, error=error))
+
+    def set_deadline(self, seconds: float) -> bool:
+        """Have the operation time out so long after its entry, if it does not do so earlier; this takes no task.
+
+        Args:
+            seconds: How long the operation may take.
+
+        Returns:
+            False, and nothing is done, where this source ends the operation only together with others.
+        """
+        if self._then is None:
+            self._running.operation._shorten(seconds)
+        return self._then is None
+
+    def watch(self, source: CancelationSource, then: Callable[[Cause], object] | None = None) -> None:
+        """Have a further source watched until the operation ends. For sources made of sources, while they are armed.
+
+        Args:
+            source: The source.
+            then: Called from any thread when it fires, or breaks (reason ERROR). Unless given, that counts as if this
+                source had done so.
+
+        Raises:
+            RuntimeError: If the source is in use already.
+        """
+        self._running.watch(source, self._then if then is None else then)
+
+    def _tell(self, cause: Cause) -> None:
+        (self._running.request if self._then is None else self._then)(cause)
