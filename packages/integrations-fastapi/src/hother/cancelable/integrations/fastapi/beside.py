@@ -11,11 +11,13 @@ from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol
 
+import anyio
+
+from hother.cancelable.core import Loop, current_loop
+
 if TYPE_CHECKING:
     import trio
 
-Loop = Any
-"""An asyncio event loop or a `trio.lowlevel.TrioToken`."""
 Work = Callable[[], Coroutine[Any, Any, None]]
 """What the task does. It must handle its own exceptions."""
 
@@ -27,31 +29,12 @@ class TaskBeside(Protocol):
         """Cancel the task and return when it has ended, also where the caller is cancelled meanwhile."""
 
 
-def running_loop() -> Loop:
-    """Return the event loop that runs this."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        import trio
-
-        return trio.lowlevel.current_trio_token()
-
-
 def runs_here(loop: Loop) -> bool:
     """Tell whether this code runs on the loop, and not in a thread or on another one."""
     try:
-        return running_loop() is loop
-    except (ImportError, RuntimeError):
+        return current_loop() is loop
+    except anyio.NoEventLoopError:
         return False
-
-
-def post(loop: Loop, function: Callable[[], object]) -> None:
-    """Have a loop call a function soon, from any thread, also where the loop has closed meanwhile."""
-    schedule = loop.call_soon_threadsafe if isinstance(loop, asyncio.AbstractEventLoop) else loop.run_sync_soon
-    try:
-        schedule(function)
-    except RuntimeError:  # closed: no request runs there any more
-        pass
 
 
 def start_beside(loop: Loop, work: Work) -> TaskBeside:

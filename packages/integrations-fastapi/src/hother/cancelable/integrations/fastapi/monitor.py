@@ -12,8 +12,9 @@ from anyio.lowlevel import checkpoint
 from starlette.types import Message, Receive, Scope, Send
 
 from hother.cancelable import CancelationReason, CancelationToken, current_operation
+from hother.cancelable.core import current_loop, post
 
-from .beside import TaskBeside, post, running_loop, runs_here, start_beside
+from .beside import TaskBeside, runs_here, start_beside
 from .messages import HTTP_DISCONNECT, WEBSOCKET_DISCONNECT, ends_response, expects_continue, is_disconnect
 
 SCOPE_KEY: Final = "hother.cancelable.monitor"
@@ -63,7 +64,7 @@ class Monitor:
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._loop = running_loop()
+        self._loop = current_loop()
         self._http = scope["type"] == "http"
         if body_was_read:
             self._asked = self._body_complete = True

@@ -13,8 +13,8 @@ from starlette.requests import HTTPConnection, Request
 from starlette.websockets import WebSocket
 
 from hother.cancelable import CancelationToken
+from hother.cancelable.core import current_loop
 
-from .beside import running_loop
 from .monitor import SCOPE_KEY, Monitor
 from .silence import answer_base_http_middleware, is_only_disconnect
 
@@ -57,8 +57,8 @@ def _install(request: HTTPConnection) -> Monitor:
         )
     install = partial(_install_between, request, until_response, until_end)
     try:
-        running_loop()
-    except (ImportError, RuntimeError):  # FastAPI runs plain functions in worker threads
+        current_loop()
+    except anyio.NoEventLoopError:  # FastAPI runs plain functions in worker threads
         return anyio.from_thread.run_sync(install)
     return install()
 
