@@ -9,11 +9,13 @@ import pytest
 import hother.cancelable
 import hother.cancelable.core
 import hother.cancelable.integrations.fastapi
+import hother.cancelable.sources
 
 MODULES: list[ModuleType] = [
     hother.cancelable,
     hother.cancelable.core,
     hother.cancelable.integrations.fastapi,
+    hother.cancelable.sources,
 ]
 ALLOWED = {"TYPE_CHECKING", "annotations", "extend_path"}
 

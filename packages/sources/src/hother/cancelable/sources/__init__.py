@@ -1,0 +1,17 @@
+"""Sources: everything that can end an operation besides a cancel request."""
+
+from .composite import AllOfSource, AnyOfSource, CompositeSource
+from .condition import ConditionSource
+from .signal import SignalSource
+from .timeout import TimeoutSource
+from .token import TokenSource
+
+__all__ = [
+    "AllOfSource",
+    "AnyOfSource",
+    "CompositeSource",
+    "ConditionSource",
+    "SignalSource",
+    "TimeoutSource",
+    "TokenSource",
+]
