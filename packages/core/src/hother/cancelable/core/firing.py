@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from .backend import current_loop
 from .cause import Cause
+from .loops import Loop
 from .reason import CancelationReason
 from .source import CancelationSource, name_of_source
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 class Fire:
     """Ends the operation of a source: called with a message, or with the whole record. Only the first call counts.
 
-    It may be called from any thread, but not from a signal handler, which has to post to the event loop.
+    It may be called from any thread and from a signal handler; the operation's event loop is woken.
     """
 
     __slots__ = ("_running", "_source", "_then")
@@ -29,12 +31,15 @@ class Fire:
         self._then = then
 
     def __call__(self, outcome: str | Cause | None = None) -> None:
-        if isinstance(outcome, Cause):
-            self._tell(outcome)
-        elif outcome is None or isinstance(outcome, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            self._tell(Cause(self._source.reason, outcome, name_of_source(self._source)))
-        else:
-            self.fail(TypeError(f"a source gives a message or None, not {outcome!r}"))
+        self._tell(self._cause(outcome), None)
+
+    def now(self, outcome: str | Cause | None = None) -> None:
+        """Do the same at once: on the operation's event loop, and never in a signal handler.
+
+        Args:
+            outcome: The message, or the whole record.
+        """
+        self._tell(self._cause(outcome), current_loop())
 
     def fail(self, error: BaseException) -> None:
         """End the operation with the reason ERROR, because the source is broken.
@@ -42,8 +47,7 @@ class Fire:
         Args:
             error: What broke it; the `__cause__` of the exception that leaves the operation.
         """
-        name = name_of_source(self._source)
-        self._tell(Cause(CancelationReason.ERROR, f"{name} failed: {error!r}", name, error=error))
+        self._tell(self._failure(error), None)
 
     def set_deadline(self, seconds: float) -> bool:
         """Have the operation time out so long after its entry, if it does not do so earlier; this takes no task.
@@ -71,5 +75,19 @@ class Fire:
         """
         self._running.watch(source, self._then if then is None else then)
 
-    def _tell(self, cause: Cause) -> None:
-        (self._running.request if self._then is None else self._then)(cause)
+    def _tell(self, cause: Cause, here: Loop | None) -> None:
+        if self._then is None:
+            self._running.request(cause, here)
+        else:
+            self._then(cause)
+
+    def _cause(self, outcome: object) -> Cause:
+        if isinstance(outcome, Cause):
+            return outcome
+        if outcome is None or isinstance(outcome, str):
+            return Cause(self._source.reason, outcome, name_of_source(self._source))
+        return self._failure(TypeError(f"a source gives a message or None, not {outcome!r}"))
+
+    def _failure(self, error: BaseException) -> Cause:
+        name = name_of_source(self._source)
+        return Cause(CancelationReason.ERROR, f"{name} failed: {error!r}", name, error=error)

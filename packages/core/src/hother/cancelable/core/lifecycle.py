@@ -179,7 +179,8 @@ class Lifecycle(Listening):
 
     async def _begin(self) -> None:
         try:
-            await self._call_back("start", self._token.is_cancelled, self.context)
+            if self._callbacks is not None:
+                await self._call_back("start", self._token.is_cancelled, self.context)
             if self._sources:
                 self._running_sources = RunningSources(self)
                 await self._running_sources.start()

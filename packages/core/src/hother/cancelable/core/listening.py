@@ -79,9 +79,10 @@ class Listening(OperationState):
         self._timer = self._backend.set_deadline(self, when)
 
     def _shorten(self, timeout: float) -> None:
-        if self._timeout is None or timeout < self._timeout:
+        when = self._started_at + timeout
+        if self._timeout is None or when < self._deadline:
             self._timeout = timeout
-            self._set_deadline(self._started_at + timeout)
+            self._set_deadline(when)
 
     def _lift_deadline(self) -> None:
         self._timeout = None

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from .listening import Listening
+    from .loops import Loop
 
 
 class RunningSources:
@@ -54,10 +55,11 @@ class RunningSources:
         else:
             self._disarms.append(disarm)
 
-    def request(self, cause: Cause) -> None:
-        """Tell the operation to stop."""
-        _, now, here = whereabouts()
-        self.operation._token._request(cause if cause.time else cause._replace(time=now), here)
+    def request(self, cause: Cause, here: Loop | None) -> None:
+        """Tell the operation to stop: at once on the loop `here`, from elsewhere soon."""
+        if not cause.time:
+            cause = cause._replace(time=whereabouts()[1])
+        self.operation._token._request(cause, here)
 
     async def stop(self) -> None:
         """Disarm them and wait for the end of their tasks."""
@@ -116,4 +118,4 @@ async def _wait(source: CancelationSource, fire: Fire, scope: anyio.CancelScope)
                 raise
             fire.fail(error)  # what it awaited was cancelled, not the source
         else:
-            fire(outcome)
+            fire.now(outcome)

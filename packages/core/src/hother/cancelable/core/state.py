@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, TypedDict
 
@@ -35,7 +35,7 @@ class CommonOptions(TypedDict, total=False):
     operation_id: str | None
     parent: OperationState | None
     metadata: dict[str, Any] | None
-    sources: tuple[CancelationSource, ...] | list[CancelationSource]
+    sources: Sequence[CancelationSource]
     register_globally: bool
     detached: bool
     move_on: bool
@@ -111,7 +111,7 @@ class OperationState:
         metadata: dict[str, Any] | None = None,
         timeout: float | timedelta | None = None,
         token: CancelationToken | None = None,
-        sources: tuple[CancelationSource, ...] | list[CancelationSource] = (),
+        sources: Sequence[CancelationSource] = (),
         register_globally: bool = False,
         detached: bool = False,
         move_on: bool = False,
