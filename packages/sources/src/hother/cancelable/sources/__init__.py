@@ -2,6 +2,9 @@
 
 from .composite import AllOfSource, AnyOfSource, CompositeSource
 from .condition import ConditionSource
+from .file import FileSource
+from .process import ProcessSource
+from .resource import ResourceConditionSource
 from .signal import SignalSource
 from .timeout import TimeoutSource
 from .token import TokenSource
@@ -11,6 +14,9 @@ __all__ = [
     "AnyOfSource",
     "CompositeSource",
     "ConditionSource",
+    "FileSource",
+    "ProcessSource",
+    "ResourceConditionSource",
     "SignalSource",
     "TimeoutSource",
     "TokenSource",

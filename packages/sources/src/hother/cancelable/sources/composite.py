@@ -107,12 +107,12 @@ class AllOfSource(_Composite):
 
     def arm(self, fire: Fire) -> Disarm:
         """Have every part watched, and fire with the last."""
-        pending = dict.fromkeys(range(len(self.sources)))  # popping is atomic: parts may fire in several threads
+        pending = dict.fromkeys(range(len(self.sources)), True)  # popping is atomic: parts may fire in several threads
 
         def count(index: int) -> Callable[[Cause], object]:
             def fired(cause: Cause) -> None:
-                pending.pop(index, None)
-                if not pending or cause.reason is CancelationReason.ERROR:
+                counts = pending.pop(index, False)
+                if counts and (not pending or cause.reason is CancelationReason.ERROR):
                     fire(cause)
 
             return fired

@@ -8,7 +8,8 @@ import warnings
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
+from anyio.lowlevel import RunVar
 
 from hother.cancelable import CancelationSource
 from hother.cancelable.core import Disarm, Fire, positive_seconds
@@ -18,6 +19,11 @@ from .ticker import current_ticker
 
 SLOW = 0.05
 """How long a predicate may hold up the event loop before it is named, in seconds."""
+
+THREADS = 40
+"""How many predicates of an event loop are asked in threads at a time."""
+
+_limiter: RunVar[CapacityLimiter] = RunVar("hother.cancelable.sources.limiter")
 
 Predicate = Callable[[], bool] | Callable[[], Awaitable[bool]]
 
@@ -130,7 +136,10 @@ class ConditionSource(CancelationSource):
         """Ask a predicate that takes a task or a thread."""
         answer: bool | Awaitable[bool]
         if self.in_thread:
-            answer = await to_thread.run_sync(self.predicate, abandon_on_cancel=True)
+            # In a tuple, since trio takes a function that returns a coroutine for one that was meant to be awaited.
+            (answer,) = await to_thread.run_sync(
+                lambda: (self.predicate(),), abandon_on_cancel=True, limiter=thread_limiter()
+            )
         else:
             answer = self.predicate()
         return bool(await answer if inspect.isawaitable(answer) else answer)
@@ -140,6 +149,15 @@ class ConditionSource(CancelationSource):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
+
+
+def thread_limiter() -> CapacityLimiter:
+    """Return what bounds the threads of this loop's conditions, so that hanging ones leave the program its own."""
+    limiter = _limiter.get(None)
+    if limiter is None:
+        limiter = CapacityLimiter(THREADS)
+        _limiter.set(limiter)
+    return limiter
 
 
 def _is_async(predicate: Callable[[], object]) -> bool:

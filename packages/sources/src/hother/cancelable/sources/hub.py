@@ -4,6 +4,9 @@ Python knows one handler for each signal. The first operation that waits for a s
 last one puts the former handler back. Until then the hub stands in for the default action only: a handler that the
 program or its server has installed is called as ever, and what was registered with `loop.add_signal_handler` hears of
 the signal from the loop itself.
+
+The handler may interrupt any line here, so the order of the lines matters: a watch is there before the handler is, and
+there is no moment at which a signal finds neither the hub's handler nor the former one.
 """
 
 from __future__ import annotations
@@ -13,10 +16,11 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any
 
-from hother.cancelable.core import Loop, current_loop, post
+from hother.cancelable.core import Loop, current_backend, post
 
 Notify = Callable[[int], object]
 
@@ -27,12 +31,11 @@ _DEFAULT_ACTIONS = {"_signal", "asyncio.runners", "trio._core._ki"}
 class Watch:
     """An operation that waits for a signal."""
 
-    __slots__ = ("loop", "notify", "told")
+    __slots__ = ("loop", "notify")
 
     def __init__(self, loop: Loop, notify: Notify) -> None:
         self.loop = loop
         self.notify = notify
-        self.told = False
 
 
 class WatchedSignal:
@@ -40,47 +43,86 @@ class WatchedSignal:
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.watches: dict[Watch, None] = {}
-        self._process = os.getpid()
-        self.former = signal.getsignal(number)
+        self.former = _without_hub(signal.getsignal(number))
         if self.former is None:
             raise RuntimeError(
                 f"{signal_name(number)} has a handler that was not installed from Python and could not be put back"
             )
-        self._waker = _let_wake(number)
-        signal.signal(number, self._handle)
+        self._watches: dict[Watch, None] = {}
+        self._told: dict[Watch, None] = {}
+        self._stands_in = is_default(self.former)
+        self._process = os.getpid()
+        self._posting = False
+        self._wakers: dict[Loop, asyncio.Handle | None] = {}
 
-    def restore(self) -> None:
-        """Put the former handler back, unless somebody has installed another one meanwhile."""
-        if signal.getsignal(self.number) == self._handle:
-            if self._waker is not None and not self._waker.is_closed():
-                self._waker.remove_signal_handler(self.number)
-            signal.signal(self.number, self.former)
+    @property
+    def is_of_this_process(self) -> bool:
+        """Whether the process is the one whose operations wait here, and no forked child of it."""
+        return os.getpid() == self._process
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:
+    @property
+    def is_installed(self) -> bool:
+        """Whether signals arrive here: nobody has installed another handler."""
+        return self.is_of_this_process and signal.getsignal(self.number) == self.handle
+
+    def add(self, watch: Watch) -> None:
+        """Let an operation wait for the signal."""
+        if watch.loop not in self._wakers:
+            self._forget_closed_loops()
+        self._watches[watch] = None
+        try:
+            if watch.loop not in self._wakers:
+                self._wakers[watch.loop] = _let_wake(watch.loop, self.number)
+            if len(self._watches) == 1 and not self.is_installed:
+                signal.signal(self.number, self.handle)
+        except BaseException:
+            self.remove(watch)
+            raise
+
+    def remove(self, watch: Watch) -> None:
+        """Let it wait no longer; the last one puts the former handler back."""
+        self._watches.pop(watch, None)
+        self._told.pop(watch, None)
+        if not self._watches:
+            while self._wakers:
+                _let_sleep(*self._wakers.popitem(), self.number)
+            if self.is_installed:
+                signal.signal(self.number, self.former)
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
         """Have the operations told; the handler itself may interrupt anything, and so does next to nothing."""
-        watches = list(self.watches) if os.getpid() == self._process else []  # a forked child runs none of them
-        for loop in {watch.loop for watch in watches if not watch.told}:
-            post(loop, self._tell, loop)
-        if not watches or any(watch.told for watch in watches) or not is_default(self.former):
+        is_waited_for = self._watches and self.is_of_this_process
+        loops = [loop for loop in list(self._wakers) if not _is_closed(loop)] if is_waited_for else []
+        if loops and not self._posting:  # in a burst it interrupts itself
+            self._posting = True
+            try:
+                for loop in loops:
+                    post(loop, self._tell, loop)
+            finally:
+                self._posting = False
+        if not loops or self._told or not self._stands_in:
             self._pass_on(number, frame)
 
     def _tell(self, loop: Loop) -> None:
-        for watch in [each for each in self.watches if each.loop is loop and not each.told]:
-            watch.told = True
+        untold = [watch for watch in self._watches if watch.loop is loop and watch not in self._told]
+        for watch in untold:
             watch.notify(self.number)
+        # All at once: before that, a further signal is still the first one.
+        self._told.update(dict.fromkeys(watch for watch in untold if watch in self._watches))
+
+    def _forget_closed_loops(self) -> None:
+        """Let go of operations that were never left: their loops have closed and will not run them any more."""
+        for watch in [watch for watch in self._watches if _is_closed(watch.loop)]:
+            self.remove(watch)
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
         former = self.former
         if callable(former):
             former(number, frame)
         elif former is signal.SIG_DFL:
-            signal.signal(number, signal.SIG_DFL)
+            installed = signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
-            signal.signal(number, self._handle)  # that was survived, as SIGCONT or SIGCHLD are
-
-
-_watched: dict[int, WatchedSignal] = {}
+            signal.signal(number, installed)  # that was survived, as SIGCONT or SIGCHLD are
 
 
 def watch(number: int, notify: Notify) -> Callable[[], None]:
@@ -98,19 +140,12 @@ def watch(number: int, notify: Notify) -> Callable[[], None]:
             f"signals are received by the main thread alone, so nothing can wait for {signal_name(number)} in another "
             "one: install a handler in the main thread that calls `token.cancel_sync`, and use the token here"
         )
-    if number not in _watched:
-        _watched[number] = WatchedSignal(number)
-    watched = _watched[number]
-    each = Watch(current_loop(), notify)
-    watched.watches[each] = None
-
-    def unwatch() -> None:
-        watched.watches.pop(each, None)
-        if not watched.watches and _watched.get(number) is watched:
-            del _watched[number]
-            watched.restore()
-
-    return unwatch
+    watched = _hub_of(signal.getsignal(number))
+    if watched is None or not watched.is_of_this_process:
+        watched = WatchedSignal(number)
+    each = Watch(current_backend()[1], notify)
+    watched.add(each)
+    return partial(watched.remove, each)
 
 
 def is_default(handler: Any) -> bool:
@@ -127,18 +162,49 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _let_wake(number: int) -> asyncio.AbstractEventLoop | None:
+def _is_closed(loop: Loop) -> bool:
+    return isinstance(loop, asyncio.AbstractEventLoop) and loop.is_closed()  # trio leaves nothing to itself
+
+
+def _hub_of(handler: Any) -> WatchedSignal | None:
+    owner = getattr(handler, "__self__", None)
+    return owner if isinstance(owner, WatchedSignal) else None
+
+
+def _without_hub(handler: Any) -> Any:
+    """Return what was there before the hub of the process that this one was forked from."""
+    while (hub := _hub_of(handler)) is not None:
+        handler = hub.former
+    return handler
+
+
+def _let_wake(loop: Any, number: int) -> asyncio.Handle | None:
     """Have a signal wake an asyncio loop that is just going to sleep; the others are woken by every signal.
 
     A handler of Python runs between two lines of Python. Where the signal comes just before the loop waits for its
-    sockets, that is when the wait ends. A handler of the loop makes asyncio set a wakeup descriptor.
+    sockets, that is when the wait ends, unless the signal has written to the loop's wakeup descriptor. asyncio sets it
+    as long as there are handlers of its own; but `loop.remove_signal_handler` leaves a moment in which the signal
+    would kill the process, so this is noted in asyncio's table without it.
 
     Returns:
-        The loop, if it was asked to.
+        The entry in the table, if one was made.
     """
-    loop: Any = current_loop()
-    if number in getattr(loop, "_signal_handlers", {number: None}):  # it has a handler, or is not asyncio's own
+    handlers, wakeup = getattr(loop, "_signal_handlers", None), getattr(loop, "_csock", None)
+    if handlers is None or wakeup is None or number in handlers:  # not asyncio's own, or it has a handler
         return None
-    waker: asyncio.AbstractEventLoop = loop
-    waker.add_signal_handler(number, lambda: None)
-    return waker
+    entry = asyncio.Handle(_nothing, (), loop)
+    handlers[number] = entry
+    signal.set_wakeup_fd(wakeup.fileno(), warn_on_full_buffer=False)
+    return entry
+
+
+def _let_sleep(loop: Any, entry: asyncio.Handle | None, number: int) -> None:
+    """Take the entry off again, unless the loop has closed or the program has put another one in its place."""
+    if entry is not None and loop._signal_handlers.get(number) is entry:
+        del loop._signal_handlers[number]
+        if not loop._signal_handlers:
+            signal.set_wakeup_fd(-1)
+
+
+def _nothing() -> None:
+    """Be a handler of asyncio's; being called, it has woken the loop."""

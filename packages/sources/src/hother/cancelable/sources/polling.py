@@ -42,7 +42,7 @@ class Polling:
         try:
             if not self._context.run(self._ask):
                 return False
-            self._fire(self._message())
+            self._fire.now(self._message())
         except BaseException as error:  # asyncio's CancelledError, too, which the result of a cancelled future raises
             self._fire.fail(error)
             if isinstance(error, (KeyboardInterrupt, SystemExit)):

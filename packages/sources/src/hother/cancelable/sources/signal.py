@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 import sys
 from contextlib import ExitStack
@@ -18,10 +19,11 @@ class SignalSource(ArmedSource):
     """Fires when the process receives one of some signals.
 
     Any number of operations may wait for the same signal, and all of them end. They stand in for its default action:
-    the process is not killed, and Ctrl-C raises no `KeyboardInterrupt`. A second signal, while the operations that the
-    first one ended still clean up, has its default effect; so a second Ctrl-C stops a program that hangs. Signals that
-    come before the operations could be told count as one. A handler that the program or its server has installed is
-    called at each signal, as ever. When the last operation has been left, the handler is what it was before.
+    the process is not killed, and Ctrl-C raises no `KeyboardInterrupt`. The same signal again, while the operations
+    that the first one ended still clean up, has its default effect; so a second Ctrl-C stops a program that hangs.
+    Signals that come before the operations could be told count as one. A handler that the program or its server has
+    installed is called at each signal, as ever. When the last operation has been left, the handler is what it was
+    before.
 
     An operation with such a source must run in the main thread. On Windows there are `SIGINT` and `SIGBREAK`.
 
@@ -47,11 +49,16 @@ class SignalSource(ArmedSource):
         """Wait for the signals at the process's hub."""
         with ExitStack() as watched:
             for number in self.signals:
-                watched.callback(watch(number, lambda number: fire(f"received {signal_name(number)}")))
+                watched.callback(watch(number, lambda number: fire.now(f"received {signal_name(number)}")))
             return watched.pop_all().close
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name})"
+
+
+@functools.cache
+def _known_signals() -> frozenset[int]:
+    return frozenset(signal.valid_signals())  # which takes Python 0.1 ms to find out
 
 
 def _require_receivable(number: object) -> None:
@@ -61,7 +68,7 @@ def _require_receivable(number: object) -> None:
         if number not in {signal.SIGINT, signal.SIGBREAK}:
             raise ValueError(f"on Windows a process receives SIGINT and SIGBREAK, not {signal_name(number)}")
         return
-    if number not in signal.valid_signals():
+    if number not in _known_signals():
         raise ValueError(f"this system knows no signal {number!r}")
     if number in {signal.SIGKILL, signal.SIGSTOP}:
         raise ValueError(f"{signal_name(number)} ends or stops a process without telling it; wait for SIGTERM instead")

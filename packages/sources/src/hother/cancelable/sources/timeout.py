@@ -62,7 +62,7 @@ class TimeoutSource(CancelationSource):
         if not self.name and fire.set_deadline(self.timeout):
             return nothing_to_disarm
         backend, loop, _ = current_backend()
-        return backend.call_at(loop, backend.now(loop) + self.timeout, lambda: fire(self._message)).cancel
+        return backend.call_at(loop, backend.now(loop) + self.timeout, lambda: fire.now(self._message)).cancel
 
     @property
     def _message(self) -> str:
