@@ -1,17 +1,18 @@
-"""The examples of `examples/01_basics`, run as the programs that they are."""
+"""The examples, run as the programs that they are."""
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-BASICS = Path(__file__).parents[1] / "examples" / "01_basics"
+from .programs import EXAMPLES, command, complaints
 
 PRINTED = {
-    "01_basic_cancelation.py": """\
+    "01_basics/01_basic_cancelation.py": """\
 import: step 1 of 3
 import: step 2 of 3
 import: step 3 of 3
@@ -21,7 +22,7 @@ caught: operation 'export' was cancelled (manual): nobody needs it any more
 item: cancelled (parent: the batch is withdrawn)
 batch: cancelled (manual: the batch is withdrawn)
 """,
-    "02_timeout_cancelation.py": """\
+    "01_basics/02_timeout_cancelation.py": """\
 operation 'question' was cancelled (timeout): not done within 0.05 s
 no answer
 piece 0 arrived, 0.1 s for the next
@@ -32,7 +33,7 @@ saved
 timed out after it was saved
 the helper raises as well
 """,
-    "03_manual_cancelation.py": """\
+    "01_basics/03_manual_cancelation.py": """\
 asked to stop by task '__main__.main'
 this call was the first: True
 this call was the first: False
@@ -43,7 +44,7 @@ either: the service goes down
 counting
 the thread stopped: timeout
 """,
-    "04_decorated_functions.py": """\
+    "01_basics/04_decorated_functions.py": """\
 operation 'fetch' was cancelled (timeout): not done within 0.05 s
   processing a
   processing b
@@ -54,19 +55,104 @@ tick 1
 tick 2
 operation 'serve' was cancelled (manual): closing time
 """,
+    "02_advanced/01_combined_cancelation.py": """\
+patient: timeout, not done within 0.5 s [timeout]
+stopped: manual, the user has seen enough [task '__main__.main']
+interrupted: signal, received SIGINT [SIGINT]
+finished: condition, the condition 'no rows left' became true [no rows left]
+list: timeout, 0.05 s have passed [patience]
+any and all: timeout, 0.05 s have passed [minimum time]
+operators: signal, received SIGINT [SIGINT]
+""",
+    "02_advanced/02_shielded_operations.py": """\
+delivers_afterwards:
+  committed
+  operation 'transfer' was cancelled (manual): the user has left
+cleans_up:
+  connection closed
+  operation 'upload' was cancelled (timeout): not done within 0.02 s
+has_a_limit:
+  operation 'slow': the shielded part was cut off after its limit of 0.02 s
+has_a_limit_and_a_request:
+  operation 'slow' was cancelled (manual): the user has left
+sees_the_request:
+  part 1 saved
+  part 2 saved
+  cancelled: the disk is needed
+""",
+    "02_advanced/04_with_timeout_helper.py": """\
+an answer
+9 characters
+notified
+no answer
+operation 'weather' was cancelled (timeout): not done within 0.02 s
+a page with no weather
+operation 'page' was cancelled (timeout): not done within 0.02 s
+a good answer, there are 60 s left
+an old answer, there is hardly any time
+outside of an operation: None
+""",
+    "02_advanced/05_cancelable_cancel_from_thread.py": """\
+download: cancelled, the button was pressed [thread 'button']
+render: cancelled, it renders for too long [thread 'watchdog']
+first requests: 1
+search: found
+the thread has tidied up
+resize: cancelled, no pictures are needed [thread 'gallery']
+collect: cancelled, enough was found [thread 'AnyIO worker thread']
+""",
+    "02_advanced/06_cancelable_cancel_from_async.py": """\
+caught: too many pages
+crawl: cancelled, too many pages [task 'supervisor']
+the server has closed its connections
+server: cancelled, a new version is there [task '__main__.main']
+label: cancelled, the customer needs nothing any more [operation 'order']
+parcel: cancelled, the customer needs nothing any more [operation 'order']
+order: cancelled, the customer needs nothing any more [task 'shopkeeper']
+shop: completed
+closing the page is the first request: True
+ending the session is the first request: False
+report: cancelled, the page was closed [task 'browser']
+""",
+    "02_advanced/07_condition_cancelation.py": """\
+operation 'polling' was cancelled (condition): the condition 'the file is there' became true
+operation 'watching' was cancelled (condition): stop now was created
+found [0, 1, 2, 3, 4]: the condition 'five were found' became true
+the disk is 40 % full
+the disk is 70 % full
+the disk is 95 % full
+operation 'recording' was cancelled (condition): the condition 'is_full' became true
+error: too hot failed: KeyError('oven'), because of KeyError('oven')
+""",
 }
+
+ELSEWHERE = {
+    "02_advanced/08_signal_handling.py": "test_signal_example.py",
+    "03_integrations/04_fastapi_example.py": "test_fastapi_example.py",
+}
+"""Examples that wait for somebody, and the tests that are this somebody."""
 
 
 @pytest.mark.parametrize("name", PRINTED)
-def test_example_prints_what_it_shows(name: str) -> None:
-    """The example ends by itself, complains of nothing, and prints each of the things that it shows."""
-    program = [sys.executable, "-X", "dev", "-W", "error", str(BASICS / name)]
-    done = subprocess.run(program, capture_output=True, text=True, timeout=20, check=False)
-    assert done.stderr == ""
+def test_example_prints_what_it_shows(name: str, tmp_path: Path) -> None:
+    """The example ends by itself, complains of nothing, prints each of the things that it shows, and leaves no file."""
+    surroundings = {**os.environ, "TMPDIR": str(tmp_path), "TEMP": str(tmp_path)}
+    done = subprocess.run(command(name), capture_output=True, text=True, timeout=20, check=False, env=surroundings)
+    assert complaints(done.stderr) == ""
     assert done.stdout == PRINTED[name]
     assert done.returncode == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_example_is_tested() -> None:
-    """No example of the folder is left out."""
-    assert {each.name for each in BASICS.glob("*.py")} == set(PRINTED)
+    """No example of any folder is left out, here or in the tests that some have of their own."""
+    examples = {each.relative_to(EXAMPLES).as_posix() for each in EXAMPLES.glob("*/*.py")}
+    assert examples == {*PRINTED, *ELSEWHERE}
+    for name, test in ELSEWHERE.items():
+        assert name in Path(__file__).with_name(test).read_text()
+
+
+def test_readme_names_every_example() -> None:
+    """The README of the examples has a line for each that exists, and for no other."""
+    named = re.findall(r"^- `(\w+/\w+\.py)`: \S", (EXAMPLES / "README.md").read_text(), re.MULTILINE)
+    assert sorted(named) == sorted({*PRINTED, *ELSEWHERE})
