@@ -149,8 +149,8 @@ async def test_a_source_is_watched_once_in_an_operation() -> None:
         (Bundle(wire), Bundle(Bundle(wire))),
     ]
     for sources in several:
-        with pytest.raises(RuntimeError, match="the source the wire is used by operation 'twice'"):
-            async with Cancelable(sources=sources, name="twice"):
+        with pytest.raises(ValueError, match="the source the wire is given twice"):
+            async with Cancelable(sources=sources):
                 raise AssertionError("the body runs")
     assert wire.log == ["armed", "disarmed"] * 3
 

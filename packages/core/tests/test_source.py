@@ -188,5 +188,5 @@ async def test_a_source_without_a_wait() -> None:
         pass
 
     with pytest.raises(ErrorCancelation, match="Empty needs a coroutine `wait`"):
-        async with Cancelable.with_source(Empty()):  # type: ignore[abstract]
+        async with Cancelable.with_source(Empty()):
             await anyio.sleep_forever()

@@ -61,9 +61,9 @@ def checked_options(options: OperationOptions) -> OperationOptions:
         TypeError: If an option has the wrong type.
         ValueError: If a time is zero, negative or NaN.
     """
+    checked = Cancelable(**options)
     if "sources" in options:
-        options["sources"] = tuple(options["sources"])
-    Cancelable(**options)
+        options["sources"] = checked._sources
     return options
 
 

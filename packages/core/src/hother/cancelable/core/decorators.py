@@ -128,8 +128,8 @@ def cancelable_with_signal(
 
 
 def cancelable_with_condition(
-    predicate: Callable[[], bool] | Callable[[], Awaitable[bool]],
-    check_interval: float = 0.1,
+    predicate: Callable[[], object],
+    check_interval: float | timedelta = 0.1,
     condition_name: str | None = None,
     *,
     in_thread: bool = False,

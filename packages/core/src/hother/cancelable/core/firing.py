@@ -9,6 +9,7 @@ from .backend import current_loop
 from .cause import Cause
 from .loops import Loop
 from .reason import CancelationReason
+from .seconds import positive_seconds
 from .source import CancelationSource, name_of_source
 
 if TYPE_CHECKING:
@@ -29,6 +30,16 @@ class Fire:
         self._running = running
         self._source = source
         self._then = then
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the operation was told to stop already, by whatever it was."""
+        return self._running.operation._token.is_cancelled
+
+    @property
+    def entered_at(self) -> float:
+        """When the operation was entered, in seconds on the clock of its event loop."""
+        return self._running.operation._started_at
 
     def __call__(self, outcome: str | Cause | None = None) -> None:
         self._tell(self._cause(outcome), None)
@@ -57,7 +68,12 @@ class Fire:
 
         Returns:
             False, and nothing is done, where this source ends the operation only together with others.
+
+        Raises:
+            TypeError: If it is no number.
+            ValueError: If it is zero, negative or NaN.
         """
+        seconds = positive_seconds(seconds, "seconds")
         if self._then is None:
             self._running.operation._shorten(seconds)
         return self._then is None
@@ -71,7 +87,8 @@ class Fire:
                 source had done so.
 
         Raises:
-            RuntimeError: If the source is in use already.
+            RuntimeError: If the source is in use already, or after the arming.
+            ValueError: If this operation has it already.
         """
         self._running.watch(source, self._then if then is None else then)
 

@@ -6,7 +6,7 @@ import math
 import sys
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn, Self
+from typing import NoReturn, Self
 
 import anyio
 
@@ -22,9 +22,6 @@ from .parents import cancelled_above, place_under, tell_children
 from .reason import OperationStatus
 from .sourcing import RunningSources
 from .waiting import wake_all
-
-if TYPE_CHECKING:
-    pass
 
 
 class Lifecycle(Listening):
@@ -139,6 +136,8 @@ class Lifecycle(Listening):
         if self._left_elsewhere():
             self._disconnect()
             self._lift_deadline()
+            if self._running_sources is not None:
+                self._running_sources.abandon()
             self._error = "RuntimeError: left in another task"
             self._end(OperationStatus.FAILED, self._token._seal())
             self._mark_left()

@@ -101,9 +101,13 @@ class Cancelable(Stoppable):
 
         Raises:
             TypeError: If it is no source.
+            ValueError: If it is among the `sources` as well.
         """
-        options["sources"] = (source, *options.get("sources", ()))
-        return cls(**options)
+        require(CancelationSource, source, "source", "a CancelationSource")
+        whole = cls(**options)
+        whole._sources = (source, *whole._sources)
+        require_distinct(whole._sources)
+        return whole
 
     @classmethod
     def with_signal(cls, *signals: int, **options: Unpack[OperationOptions]) -> Self:
@@ -119,8 +123,8 @@ class Cancelable(Stoppable):
     @classmethod
     def with_condition(
         cls,
-        predicate: Callable[[], bool] | Callable[[], Awaitable[bool]],
-        check_interval: float = 0.1,
+        predicate: Callable[[], object],
+        check_interval: float | timedelta = 0.1,
         condition_name: str | None = None,
         *,
         in_thread: bool = False,
@@ -130,7 +134,7 @@ class Cancelable(Stoppable):
 
         Args:
             predicate: Returns whether to end; sync or async.
-            check_interval: How often it is asked, in seconds.
+            check_interval: How often it is asked, in seconds or as a `timedelta`.
             condition_name: What the record calls it.
             in_thread: Ask in a worker thread, for a predicate that blocks.
             **options: See `Cancelable`.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
@@ -59,7 +58,6 @@ class CancelationSource:
     name: str = ""
     """What the operation's record shows as origin; the name of the class, unless given."""
 
-    @abstractmethod
     async def wait(self) -> str | Cause | None:
         """Return when the operation should end, with a message for its record, or with the whole record.
 
@@ -105,9 +103,16 @@ def require_distinct(sources: tuple[CancelationSource, ...]) -> None:
     Raises:
         ValueError: If there is one.
     """
-    for index, source in enumerate(sources):
-        if any(source is other for other in sources[:index]):
-            raise ValueError(f"the source {name_of_source(source)} is given twice; make a source for each place")
+    seen: set[int] = set()
+    for source in sources:
+        if id(source) in seen:
+            raise given_twice(source)
+        seen.add(id(source))
+
+
+def given_twice(source: CancelationSource) -> ValueError:
+    """Return the error for a source that one operation gets at two places."""
+    return ValueError(f"the source {name_of_source(source)} is given twice; make a source for each place")
 
 
 def _composite(kind: str, operator: str, *parts: CancelationSource) -> CancelationSource:

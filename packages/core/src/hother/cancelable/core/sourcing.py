@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from .backend import native_cancel_requests
 from .cause import Cause, whereabouts
 from .firing import Fire
 from .log import logger
-from .source import CancelationSource, Disarm, name_of_source
+from .source import CancelationSource, Disarm, given_twice, name_of_source
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -24,13 +25,14 @@ if TYPE_CHECKING:
 class RunningSources:
     """The sources of an operation, from its start to its end."""
 
-    __slots__ = ("_claimed", "_disarms", "_group", "_scopes", "_waiting", "operation")
+    __slots__ = ("_claimed", "_disarms", "_group", "_is_arming", "_scopes", "_waiting", "operation")
 
     def __init__(self, operation: Listening) -> None:
         self.operation = operation
         self._claimed: list[CancelationSource] = []
         self._disarms: list[Disarm] = []
         self._group: TaskGroup | None = None
+        self._is_arming = True
         self._scopes: list[anyio.CancelScope] = []
         self._waiting: list[tuple[CancelationSource, Fire]] = []
 
@@ -43,17 +45,25 @@ class RunningSources:
         """
         for source in self.operation._sources:
             self.watch(source, None)
+        self._is_arming = False
         await self.start_tasks()
 
     def watch(self, source: CancelationSource, then: Callable[[Cause], object] | None) -> None:
         """Arm a source, or note that it needs a task; see `Fire.watch`."""
+        name = name_of_source(source)
+        if not self._is_arming:
+            raise RuntimeError(f"the source {name} comes too late: a source has others watched while it is armed")
         fire = Fire(self, source, then)
         self._claim(source, fire)
         disarm = source.arm(fire)
         if disarm is None:
             self._waiting.append((source, fire))
-        else:
+        elif callable(disarm):
             self._disarms.append(disarm)
+        else:
+            if inspect.iscoroutine(disarm):
+                disarm.close()
+            raise TypeError(f"`arm` of {name} must be a plain function that returns one, or None, not {disarm!r}")
 
     def request(self, cause: Cause, here: Loop | None) -> None:
         """Tell the operation to stop: at once on the loop `here`, from elsewhere soon."""
@@ -63,18 +73,18 @@ class RunningSources:
 
     async def stop(self) -> None:
         """Disarm them and wait for the end of their tasks."""
-        for disarm in self._disarms:
-            try:
-                disarm()
-            except Exception:
-                logger.exception("%s could not stop watching", self.operation._label())
-        self._disarms.clear()
+        self._disarm()
         try:
             await self.stop_tasks()
         finally:
-            self._waiting.clear()
-            for source in self._claimed:
-                vars(source).pop("_used_by", None)
+            self._release()
+
+    def abandon(self) -> None:
+        """Disarm them and tell their tasks to end, where nobody can wait for that."""
+        self._disarm()
+        for scope in self._scopes:
+            scope.cancel()
+        self._release()
 
     async def start_tasks(self) -> None:
         """Start a task for each source that could not be armed."""
@@ -97,21 +107,38 @@ class RunningSources:
             group.cancel_scope.shield = True
             await group.__aexit__(None, None, None)
 
+    def _disarm(self) -> None:
+        for disarm in self._disarms:
+            try:
+                disarm()
+            except Exception:
+                logger.exception("%s could not stop watching", self.operation._label())
+        self._disarms.clear()
+
     def _claim(self, source: CancelationSource, fire: Fire) -> None:
         user: Fire = vars(source).setdefault("_used_by", fire)
-        if user is not fire:
+        if user is fire:
+            self._claimed.append(source)
+        elif user._running is self:
+            raise given_twice(source)
+        else:
             raise RuntimeError(
                 f"the source {name_of_source(source)} is used by {user._running.operation._label()}; it serves one "
                 "operation at a time, so make a source for each"
             )
-        self._claimed.append(source)
+
+    def _release(self) -> None:
+        self._waiting.clear()
+        for source in self._claimed:
+            vars(source).pop("_used_by", None)
+        self._claimed.clear()
 
 
 async def _wait(source: CancelationSource, fire: Fire, scope: anyio.CancelScope) -> None:
     with scope:
         try:
             outcome = await source.wait()
-        except Exception as error:
+        except (Exception, KeyboardInterrupt, SystemExit) as error:  # raised, it would leave as an exception group
             fire.fail(error)
         except asyncio.CancelledError as error:
             if native_cancel_requests():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, TypedDict
 
@@ -121,7 +121,9 @@ class OperationState:
             require(OperationState, parent, "parent", "a Cancelable")
         if token is not None:
             require(CancelationToken, token, "token", "a CancelationToken")
-        sources = tuple(sources)
+        if type(sources) is not tuple:
+            require(Iterable, sources, "sources", "a list of sources")
+            sources = tuple(sources)
         for source in sources:
             require(CancelationSource, source, "source", "a CancelationSource")
         require_distinct(sources)
