@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 import pytest
 
 from hother.cancelable import Cancelable, CancelationSource, ErrorCancelation, Fire, TimeoutCancelation, cancelable

@@ -121,12 +121,6 @@ class OperationState:
             require(OperationState, parent, "parent", "a Cancelable")
         if token is not None:
             require(CancelationToken, token, "token", "a CancelationToken")
-        if type(sources) is not tuple:
-            require(Iterable, sources, "sources", "a list of sources")
-            sources = tuple(sources)
-        for source in sources:
-            require(CancelationSource, source, "source", "a CancelationSource")
-        require_distinct(sources)
         self._name = name
         self._id = operation_id
         self._parent = parent
@@ -134,7 +128,7 @@ class OperationState:
         self._timeout = None if timeout is None else positive_seconds(timeout, "timeout")
         self._token = CancelationToken()
         self._tokens: tuple[CancelationToken, ...] = () if token is None else (token,)
-        self._sources: tuple[CancelationSource, ...] = sources
+        self._sources: tuple[CancelationSource, ...] = _checked_sources(sources)
         self._observers: tuple[Observer, ...] = _global_registry() if register_globally else ()
         self._detached = detached
         self._move_on = move_on
@@ -254,6 +248,16 @@ def require(kind: type[object], value: object, name: str, article: str) -> None:
     """
     if not isinstance(value, kind):
         raise TypeError(f"{name} must be {article}, not {value!r}")
+
+
+def _checked_sources(sources: Sequence[CancelationSource]) -> tuple[CancelationSource, ...]:
+    if not isinstance(sources, tuple):
+        require(Iterable, sources, "sources", "a list of sources")
+    listed = tuple(sources)
+    for source in listed:
+        require(CancelationSource, source, "source", "a CancelationSource")
+    require_distinct(listed)
+    return listed
 
 
 def _global_registry() -> tuple[Observer, ...]:
