@@ -60,8 +60,8 @@ patient: timeout, not done within 0.5 s [timeout]
 stopped: manual, the user has seen enough [task '__main__.main']
 interrupted: signal, received SIGINT [SIGINT]
 finished: condition, the condition 'no rows left' became true [no rows left]
-list: timeout, 0.05 s have passed [patience]
-any and all: timeout, 0.05 s have passed [minimum time]
+list: timeout, not done within 0.05 s [patience]
+any and all: timeout, not done within 0.05 s [minimum time]
 operators: signal, received SIGINT [SIGINT]
 """,
     "02_advanced/02_shielded_operations.py": """\

@@ -35,3 +35,9 @@ def test_what_is_no_time_span_is_refused(given: object) -> None:
     with pytest.raises(TypeError, match="limit must be a number of seconds or a timedelta, not ") as caught:
         positive_seconds(given, "limit")
     assert repr(given) in str(caught.value)
+
+
+def test_what_is_too_large_for_a_float_is_refused() -> None:
+    """A whole number that no float can hold is a ValueError that names the argument."""
+    with pytest.raises(ValueError, match="timeout must be a number of seconds that a float can hold"):
+        positive_seconds(10**400, "timeout")

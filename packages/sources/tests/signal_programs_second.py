@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 
 from hother.cancelable import Cancelable, CancelationToken
+from hother.cancelable.sources import SignalSource, TimeoutSource, TokenSource
 
 from .signal_running import say, send
 
@@ -53,7 +54,7 @@ async def hang_on_ignored() -> None:
 
 async def survive() -> None:
     """Clean up while signals come whose default is to do nothing: they do nothing."""
-    for number in (signal.SIGCHLD, signal.SIGURG, signal.SIGWINCH, signal.SIGCONT):
+    for number in (signal.SIGURG, signal.SIGWINCH, signal.SIGCONT):
         async with Cancelable.with_signal(number, move_on=True) as operation:
             installed = signal.getsignal(number)
             send(number)
@@ -117,3 +118,32 @@ async def told_slowly() -> None:
         send(signal.SIGTERM)
     assert all(operation.is_cancelled for operation in operations)
     assert all(token.is_cancelled for token in tokens)
+
+
+async def told_nothing() -> None:
+    """Get signals that are only a part of what an operation waits for: none is the second one."""
+    token = CancelationToken()
+    both = SignalSource(signal.SIGTERM) & TokenSource(token)
+    async with Cancelable.with_source(both, move_on=True) as operation:
+        for _ in range(3):
+            send(signal.SIGTERM)
+            await anyio.wait_all_tasks_blocked()
+            assert not operation.cancel_requested
+        await token.cancel("now")
+        await anyio.sleep_forever()
+    assert operation.is_cancelled
+
+
+async def told_by_the_last_part() -> None:
+    """Get the signal as the last part of what an operation waits for: the next one is the second one."""
+    token = CancelationToken()
+    both = SignalSource(signal.SIGTERM) & TokenSource(token)
+    async with Cancelable.with_source(both | TimeoutSource(60)):
+        await token.cancel("first")
+        send(signal.SIGTERM)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            say("cleaning up")
+            send(signal.SIGTERM)
+            say("survived")

@@ -80,8 +80,8 @@ async def test_a_source_beside_a_composite_that_has_it() -> None:
         (AnyOfSource(wire), AllOfSource(wire)),
     ]
     for sources in several:
-        with pytest.raises(RuntimeError, match="the source the wire is used by operation 'twice'"):
-            async with Cancelable(sources=sources, name="twice"):
+        with pytest.raises(ValueError, match="the source the wire is given twice; make a source for each place"):
+            async with Cancelable(sources=sources):
                 raise AssertionError("the body runs")
         assert wire.armed is None
         assert other.armed is None

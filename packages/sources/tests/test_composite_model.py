@@ -123,7 +123,7 @@ class Builder:
 
 
 def _named(leaf: Leaf) -> set[str]:
-    return {"timeout", "TimeoutSource"} if leaf.kind == "deadline" else {f"{leaf.kind} at {leaf.time}"}
+    return {"timeout"} if leaf.kind == "deadline" else {f"{leaf.kind} at {leaf.time}"}
 
 
 leaves = st.builds(Leaf, st.sampled_from(sorted(REASONS)), st.integers(1, 15))

@@ -70,6 +70,15 @@ def test_intervals_that_are_no_time(make: Make, interval: object) -> None:
         make(_false, interval)
 
 
+@PLACES
+@pytest.mark.parametrize("name", [5, True, b"name", ["name"]], ids=repr)
+def test_names_that_are_none(make: Make, name: object) -> None:
+    """The error names the argument and what was given."""
+    with pytest.raises(TypeError) as caught:
+        make(_false, condition_name=name)
+    assert str(caught.value) == f"condition_name must be a str, not {name!r}"
+
+
 def test_nothing_is_asked_at_construction() -> None:
     """A condition is asked when an operation is entered, not before."""
     ask = Answers(True)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Awaitable, Callable
-from types import SimpleNamespace
+from types import FunctionType, SimpleNamespace
 
 import anyio
 import pytest
 
-from hother.cancelable import Cancelable, CancelationReason
+from hother.cancelable import Cancelable, CancelationReason, cancelable_with_condition
 from hother.cancelable.core import ErrorCancelation
-from hother.cancelable.sources import ConditionSource, condition
+from hother.cancelable.sources import ConditionSource, condition, slowness
 
 from .asking import is_idle
 
@@ -20,6 +22,15 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 0.0
+
+    def slow_method(self) -> bool:
+        """Seem to take 0.2 s."""
+        self.now += 0.2
+        return False
+
+    def __call__(self) -> list[str]:
+        """Do the same as an object that is called."""
+        return ["an item"] if self.slow_method() else []
 
     def slow(self, seconds: float, answer: bool = False) -> Callable[[], bool]:
         """Return a predicate that seems to take a time."""
@@ -45,6 +56,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Replace the clock that conditions are timed with."""
     clock = Clock()
     monkeypatch.setattr(condition, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    monkeypatch.setattr(slowness, "_named", set[object]())
     return clock
 
 
@@ -57,8 +69,9 @@ async def _run(*sources: ConditionSource) -> None:
 
 @pytest.mark.virtual_time
 async def test_slow_predicate_is_named_once(clock: Clock) -> None:
-    """One warning for each source, however often it is asked or used; it names the condition and the remedy."""
-    source = ConditionSource(clock.slow(0.051), condition_name="the disk is full")
+    """However often it is asked or used: one warning at its line, which names the condition and the remedy."""
+    predicate = clock.slow(0.051)
+    source = ConditionSource(predicate, condition_name="the disk is full")
     with pytest.warns(RuntimeWarning) as caught:
         await _run(source, source)
     (warning,) = caught
@@ -66,18 +79,78 @@ async def test_slow_predicate_is_named_once(clock: Clock) -> None:
         "the condition 'the disk is full' held up the event loop for 51 ms; "
         "with in_thread=True it is asked in a worker thread"
     )
+    assert isinstance(predicate, FunctionType)
+    assert (warning.filename, warning.lineno) == (__file__, predicate.__code__.co_firstlineno)
+
+
+def _made_anew(clock: Clock) -> dict[str, Callable[[], Callable[[], object]]]:
+    """Return ways to make a slow predicate, which make another object each time."""
+    bound = clock.slow_method
+    return {
+        "function": lambda: clock.slow(0.2),
+        "lambda": lambda: lambda: bound(),
+        "method": lambda: clock.slow_method,
+        "object": lambda: clock,
+        "partial": lambda: functools.partial(Clock.slow_method, clock),
+        "decorated": lambda: _decorated(bound),
+        "builtin": lambda: functools.partial(operator.methodcaller("slow_method"), clock),
+    }
 
 
 @pytest.mark.virtual_time
-async def test_each_slow_predicate_is_named(clock: Clock) -> None:
-    """A warning about one source says nothing of another."""
-    one = ConditionSource(clock.slow(0.2), condition_name="one")
-    other = ConditionSource(clock.slow(0.3), condition_name="other")
+async def test_a_decorated_function_is_called_often(clock: Clock) -> None:
+    """Each call has a source of its own, and still there is one warning."""
+    seconds = 0.05
+
+    def predicate() -> bool:
+        nonlocal seconds
+        seconds += 0.01  # so that the text differs, too
+        clock.now += seconds
+        return False
+
+    @cancelable_with_condition(predicate)
+    async def work() -> None:
+        await anyio.sleep(0.25)
+
+    async def work_often() -> None:
+        for _ in range(5):
+            await work()
+
+    with pytest.warns(RuntimeWarning) as caught:
+        await work_often()
+    assert len(caught) == 1
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("kind", _made_anew(Clock()))
+async def test_predicates_that_are_made_anew(clock: Clock, kind: str) -> None:
+    """They are one predicate, if they are written once; where that is in Python, the warning shows it."""
+    make = _made_anew(clock)[kind]
+    with pytest.warns(RuntimeWarning, match="for 200 ms") as caught:
+        await _run(ConditionSource(make()), ConditionSource(make()))
+    (warning,) = caught
+    assert (warning.filename == __file__) is (kind != "builtin")
+
+
+def _as_it_is(function: Callable[[], bool]) -> Callable[[], bool]:
+    return function
+
+
+def _decorated(function: Callable[[], bool]) -> Callable[[], bool]:
+    return functools.wraps(function)(lambda: function())
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("decorate", [_as_it_is, _decorated])
+async def test_each_slow_predicate_is_named(clock: Clock, decorate: Callable[..., Callable[[], bool]]) -> None:
+    """A warning about one predicate says nothing of another, even if they share a decorator."""
+    one = ConditionSource(decorate(clock.slow(0.3)), condition_name="one")
+    other = ConditionSource(decorate(clock.slow_method), condition_name="other")
     with pytest.warns(RuntimeWarning) as caught:
         await _run(one, other)
     assert [str(warning.message).partition(";")[0] for warning in caught] == [
-        "the condition 'one' held up the event loop for 200 ms",
-        "the condition 'other' held up the event loop for 300 ms",
+        "the condition 'one' held up the event loop for 300 ms",
+        "the condition 'other' held up the event loop for 200 ms",
     ]
 
 
@@ -113,15 +186,16 @@ async def test_slow_in_a_thread(clock: Clock) -> None:
 @pytest.mark.virtual_time
 @pytest.mark.parametrize("checks", [0, 2])
 async def test_where_warnings_are_errors(clock: Clock, checks: int) -> None:
-    """The operation ends with ERROR and the warning as cause; the event loop goes on."""
-    seconds = [0.06, *[0.0] * checks]
+    """Each operation ends with ERROR and the warning as cause; the event loop goes on."""
+    seconds = [0.06, *[0.0] * checks] * 2
 
     def predicate() -> bool:
         clock.now += seconds.pop()
         return False
 
-    with pytest.raises(ErrorCancelation) as caught:
-        await _run(ConditionSource(predicate))
-    assert isinstance(caught.value.__cause__, RuntimeWarning)
-    assert seconds == []
+    for left in (checks + 1, 0):
+        with pytest.raises(ErrorCancelation) as caught:
+            await _run(ConditionSource(predicate))
+        assert isinstance(caught.value.__cause__, RuntimeWarning)
+        assert len(seconds) == left
     assert is_idle()

@@ -14,7 +14,7 @@ import anyio.to_thread
 import pytest
 
 from hother.cancelable import Cancelable, ErrorCancelation
-from hother.cancelable.sources import FileSource
+from hother.cancelable.sources import FileSource, watching
 from hother.cancelable.sources.file import FileEvent
 
 from .folders import NEEDS_WATCHFILES, noticed, only_when_told, wait_for_the_end, watched, watching_threads
@@ -118,6 +118,45 @@ async def test_a_folder_that_is_replaced(tmp_path: Path, monkeypatch: pytest.Mon
             await noticed(folder)
             (folder / "file").touch()
             await anyio.sleep_forever()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps a folder that is watched")
+@pytest.mark.parametrize("event", ["created", "modified", "deleted"])
+async def test_a_file_in_place_of_the_folder(event: FileEvent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing can be in it any more: an error that names it, or the end of the file that was waited for."""
+    folder, pausing = tmp_path / "folder", _let_pause(monkeypatch)
+    folder.mkdir()
+    path = folder / "file"
+    if event != "created":
+        path.touch()
+    with anyio.fail_after(10):
+        try:
+            async with Cancelable.with_source(FileSource(path, event), move_on=True) as operation:
+                await noticed(folder)
+                with pausing:  # or it might find the folder gone, and nothing in its place
+                    shutil.rmtree(folder)
+                    folder.touch()
+                await anyio.sleep_forever()
+        except ErrorCancelation as error:
+            assert isinstance(error.__cause__, NotADirectoryError)
+    if event == "deleted":
+        assert operation.context.cancel_message == f"{path} was deleted"
+    else:
+        expected = f"{path} failed: NotADirectoryError('{folder} is no folder any more')"
+        assert operation.context.cancel_message == expected
+    wait_for_the_end(folder)
+
+
+def _let_pause(monkeypatch: pytest.MonkeyPatch) -> threading.Lock:
+    """Return a lock: while the test holds it, the threads that watch do not look."""
+    lock, is_set = threading.Lock(), watching.FolderWatch.is_set
+
+    def is_set_after_pause(thread: watching.FolderWatch) -> bool:
+        with lock:
+            return is_set(thread)
+
+    monkeypatch.setattr(watching.FolderWatch, "is_set", is_set_after_pause)
+    return lock
 
 
 async def test_a_folder_that_cannot_be_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -65,6 +68,17 @@ def test_the_id_of_a_thread(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         done.set()
         thread.join()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_copies(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There are none: a copy would use the descriptor that the original closes."""
+    go(way, monkeypatch)
+    source = ProcessSource(os.getppid())
+    ways: list[Callable[[object], object]] = [copy.copy, copy.deepcopy, pickle.dumps]
+    for each in ways:
+        with pytest.raises(TypeError, match="a ProcessSource cannot be copied or pickled"):
+            each(source)
 
 
 def test_without_psutil_where_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:

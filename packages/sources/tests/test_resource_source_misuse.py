@@ -15,8 +15,12 @@ NEEDS_PSUTIL = "resources are measured with psutil, which is not installed"
 PERCENTAGES = ["memory_percent", "cpu_percent", "disk_percent"]
 
 
+def _short(value: object) -> str:
+    return repr(value)[:10]
+
+
 @pytest.mark.parametrize("name", PERCENTAGES)
-@pytest.mark.parametrize("value", [0, -1, 100.1, math.nan, math.inf])
+@pytest.mark.parametrize("value", [0, -1, 100.1, math.nan, math.inf, 10**400, -(10**400)], ids=_short)
 def test_a_percentage_out_of_range(name: str, value: Any) -> None:
     """More than 0 and at most 100; the error names the argument and its value."""
     pytest.importorskip("psutil", reason=NEEDS_PSUTIL)
@@ -24,7 +28,7 @@ def test_a_percentage_out_of_range(name: str, value: Any) -> None:
         ResourceConditionSource(**dict[str, Any]({name: value}))
 
 
-@pytest.mark.parametrize("value", [0, -1, math.nan, math.inf])
+@pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, 10**400, -(10**400)], ids=_short)
 def test_a_size_out_of_range(value: float) -> None:
     """A number of bytes that is more than zero, and finite."""
     pytest.importorskip("psutil", reason=NEEDS_PSUTIL)

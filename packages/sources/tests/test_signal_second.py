@@ -64,3 +64,15 @@ def test_each_a_first_one(loop: str) -> None:
 def test_while_being_told(loop: str) -> None:
     """Signals that come while some operations have been told and others have not count as the first one."""
     check(programs.told_slowly, loop)
+
+
+@each_loop
+def test_told_nothing(loop: str) -> None:
+    """Signals that have told no operation to stop, as they are only a part of what it waits for, are no first one."""
+    check(programs.told_nothing, loop)
+
+
+@each_loop
+def test_told_by_the_last_part(loop: str) -> None:
+    """A signal that was the last part of what an operation waited for is a first one."""
+    check(programs.told_by_the_last_part, loop, "cleaning up", by=signal.SIGTERM)

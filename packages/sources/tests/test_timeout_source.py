@@ -21,6 +21,12 @@ ENDING_ALONE: dict[str, Callable[[TimeoutSource], CancelationSource]] = {
     "in nested any-ofs": lambda source: Wire() | AnyOfSource(AnyOfSource(source), TokenSource(CancelationToken())),
 }
 
+COUNTING: dict[str, Callable[[], CancelationSource]] = {
+    "alone": lambda: TimeoutSource(5),
+    "by a name": lambda: TimeoutSource(5, "the budget"),
+    "in an all-of": lambda: AllOfSource(TimeoutSource(5), TimeoutSource(3)),
+}
+
 
 @pytest.mark.virtual_time
 @pytest.mark.parametrize("place", ENDING_ALONE)
@@ -93,7 +99,7 @@ async def test_a_timeout_with_a_name_keeps_its_own_time(composite: Any) -> None:
     source: CancelationSource = TimeoutSource(5, "the budget")
     if composite is not None:
         source = composite(source)
-    with pytest.raises(TimeoutCancelation, match="5 s have passed"):
+    with pytest.raises(TimeoutCancelation, match="not done within 5 s"):
         async with Cancelable(timeout=60, sources=[source]) as operation:
             assert operation.remaining() == pytest.approx(60)
             operation.reschedule(30)
@@ -121,10 +127,10 @@ async def test_a_deadline_beside_a_timeout_with_a_name() -> None:
 @pytest.mark.virtual_time
 @pytest.mark.parametrize("inner", [None, AnyOfSource])
 async def test_a_timeout_in_an_all_of_keeps_its_own_time(inner: Any) -> None:
-    """It sets no deadline, since it ends nothing by itself, and fires at its time, by the name of its class."""
+    """It sets no deadline, since it ends nothing by itself, and fires at its time with the record of a deadline."""
     start, wire, source = anyio.current_time(), Wire(), TimeoutSource(5)
     composite = AllOfSource(wire, source if inner is None else inner(source))
-    with pytest.raises(TimeoutCancelation, match="5 s have passed"):
+    with pytest.raises(TimeoutCancelation, match="not done within 5 s"):
         async with Cancelable.with_source(composite) as operation:
             assert operation.deadline is None
             assert operation.remaining() == math.inf
@@ -132,17 +138,48 @@ async def test_a_timeout_in_an_all_of_keeps_its_own_time(inner: Any) -> None:
             await anyio.sleep_forever()
     assert anyio.current_time() - start == pytest.approx(5)
     context = operation.context
-    assert (context.cancel_reason, context.cancel_origin) == (CancelationReason.TIMEOUT, "TimeoutSource")
+    assert (context.cancel_reason, context.cancel_origin) == (CancelationReason.TIMEOUT, "timeout")
     async with Cancelable.with_source(composite) as operation:
         await anyio.sleep(20)
     assert operation.is_completed
 
 
 @pytest.mark.virtual_time
+@pytest.mark.parametrize("place", COUNTING)
+async def test_it_counts_from_entry(place: str) -> None:
+    """What runs before it is armed, like a callback at the start, takes nothing from the time of the whole."""
+
+    async def prepare(context: object) -> None:
+        await anyio.sleep(2)
+
+    start = anyio.current_time()
+    with pytest.raises(TimeoutCancelation, match="not done within 5 s"):
+        async with Cancelable(sources=[COUNTING[place]()]).on_start(prepare):
+            assert anyio.current_time() - start == pytest.approx(2)
+            await anyio.sleep_forever()
+    assert anyio.current_time() - start == pytest.approx(5)
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("place", COUNTING)
+async def test_time_is_up_before_it_is_armed(place: str) -> None:
+    """The body is ended at its first await."""
+
+    async def prepare(context: object) -> None:
+        await anyio.sleep(7)
+
+    start = anyio.current_time()
+    with pytest.raises(TimeoutCancelation):
+        async with Cancelable(sources=[COUNTING[place]()]).on_start(prepare):
+            await anyio.sleep_forever()
+    assert anyio.current_time() - start == pytest.approx(7)
+
+
+@pytest.mark.virtual_time
 async def test_a_timeout_awaited_by_hand() -> None:
     """`wait()` waits for that time and says so."""
     start = anyio.current_time()
-    assert await TimeoutSource(2.5).wait() == "2.5 s have passed"
+    assert await TimeoutSource(2.5).wait() == "not done within 2.5 s"
     assert anyio.current_time() - start == pytest.approx(2.5)
 
 
@@ -192,3 +229,11 @@ def test_no_time_span(timeout: Any) -> None:
     with pytest.raises(TypeError) as caught:
         TimeoutSource(timeout)
     assert str(caught.value) == f"timeout must be a number of seconds or a timedelta, not {timeout!r}"
+
+
+@pytest.mark.parametrize("name", [3, True, b"name"], ids=repr)
+def test_no_name(name: Any) -> None:
+    """It is refused when the source is made, with a TypeError that shows it."""
+    with pytest.raises(TypeError) as caught:
+        TimeoutSource(1, name=name)
+    assert str(caught.value) == f"name must be a str, not {name!r}"

@@ -17,6 +17,7 @@ from hother.cancelable import (
     CancelationSource,
     CancelationToken,
     Cause,
+    ErrorCancelation,
     ManualCancelation,
     ShutdownCancelation,
 )
@@ -162,6 +163,24 @@ async def test_two_sources_of_one_token() -> None:
             await anyio.sleep_forever()
 
 
+@pytest.mark.parametrize("deep", [False, True])
+async def test_a_request_with_the_reason_error(deep: bool) -> None:
+    """Nothing is broken by it: all-of goes on waiting for the others, and ends with that reason if it comes last."""
+    token, wire = CancelationToken(), Wire()
+    failed: CancelationSource = TokenSource(token)
+    async with Cancelable.with_source(AllOfSource(AllOfSource(failed) if deep else failed, wire)) as operation:
+        await token.cancel(CancelationReason.ERROR, "bad row")
+        await anyio.wait_all_tasks_blocked()
+        assert not operation.cancel_requested
+    token = CancelationToken()
+    with pytest.raises(ErrorCancelation, match="bad row") as caught:
+        async with Cancelable.with_source(AllOfSource(wire, TokenSource(token))):
+            wire.fire("cut")
+            await token.cancel(CancelationReason.ERROR, "bad row")
+            await anyio.sleep_forever()
+    assert caught.value.__cause__ is None
+
+
 async def test_several_operations_end_with_one_token() -> None:
     """A source each, and one token for all."""
     token, ended = CancelationToken(), list[str | None]()
@@ -202,6 +221,14 @@ def test_what_is_no_token(wrong: Any) -> None:
     with pytest.raises(TypeError) as caught:
         TokenSource(wrong)
     assert str(caught.value) == f"token must be a CancelationToken, not {wrong!r}"
+
+
+@pytest.mark.parametrize("name", [3, True, b"name"], ids=repr)
+def test_what_is_no_name(name: Any) -> None:
+    """It is refused when the source is made, with a TypeError that shows it."""
+    with pytest.raises(TypeError) as caught:
+        TokenSource(CancelationToken(), name=name)
+    assert str(caught.value) == f"name must be a str, not {name!r}"
 
 
 def test_how_it_looks() -> None:

@@ -10,7 +10,7 @@ def positive_seconds(value: object, name: str) -> float:
 
     Raises:
         TypeError: If it is neither a number nor a `timedelta`.
-        ValueError: If it is zero, negative or NaN.
+        ValueError: If it is zero, negative, NaN, or too large for a float.
     """
     if type(value) is float and value > 0:
         return value
@@ -20,4 +20,7 @@ def positive_seconds(value: object, name: str) -> float:
         raise TypeError(f"{name} must be a number of seconds or a timedelta, not {value!r}")
     if not value > 0:
         raise ValueError(f"{name} must be more than zero seconds, not {value!r}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must be a number of seconds that a float can hold") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from hother.cancelable import CancelationReason, CancelationSource, Cause
+from hother.cancelable import CancelationSource, Cause
 from hother.cancelable.core import Disarm, Fire, require, require_distinct
 
 from .armed import ArmedSource, nothing_to_disarm
@@ -67,6 +67,11 @@ class AnyOfSource(_Composite):
             fire.watch(source)
         return nothing_to_disarm
 
+    def __or__(self, other: CancelationSource) -> CancelationSource:
+        if type(self) is AnyOfSource and isinstance(other, CancelationSource):  # pyright: ignore[reportUnnecessaryIsInstance]
+            return AnyOfSource(*self.sources, other)  # flat, so that a long row is no deep nesting
+        return super().__or__(other)
+
 
 CompositeSource = AnyOfSource
 
@@ -98,7 +103,7 @@ class AllOfSource(_Composite):
                 await token.cancel("one of two")
                 await anyio.sleep(10)
             print(operation.context.cancel_message)
-            #> 0.05 s have passed
+            #> not done within 0.05 s
 
 
         anyio.run(main)
@@ -112,7 +117,7 @@ class AllOfSource(_Composite):
         def count(index: int) -> Callable[[Cause], object]:
             def fired(cause: Cause) -> None:
                 counts = pending.pop(index, False)
-                if counts and (not pending or cause.reason is CancelationReason.ERROR):
+                if counts and (not pending or cause.error is not None):
                     fire(cause)
 
             return fired
@@ -120,6 +125,11 @@ class AllOfSource(_Composite):
         for index, source in enumerate(self.sources):
             fire.watch(source, count(index))
         return nothing_to_disarm
+
+    def __and__(self, other: CancelationSource) -> CancelationSource:
+        if type(self) is AllOfSource and isinstance(other, CancelationSource):  # pyright: ignore[reportUnnecessaryIsInstance]
+            return AllOfSource(*self.sources, other)
+        return super().__and__(other)
 
 
 def _listed(sources: tuple[Parts, ...]) -> Iterator[CancelationSource]:
@@ -130,9 +140,9 @@ def _listed(sources: tuple[Parts, ...]) -> Iterator[CancelationSource]:
             yield each  # type: ignore[misc]
 
 
-def _leaves(source: CancelationSource) -> Iterator[CancelationSource]:
-    if isinstance(source, _Composite):
-        for part in source.sources:
+def _leaves(composite: _Composite) -> Iterator[CancelationSource]:
+    for part in composite.sources:
+        if isinstance(part, _Composite):
             yield from _leaves(part)
-    else:
-        yield source
+        else:
+            yield part

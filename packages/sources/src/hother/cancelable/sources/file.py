@@ -27,6 +27,11 @@ class FileSource(ArmedSource):
     sources of the process. It is noticed within about 0.2 s; within about a second where the folder does not hear of
     it: in the target of a link that leads to another folder, in what a folder contains, on a network file system.
 
+    How many folders can be watched at a time is up to the system: on Linux each takes one of the user's inotify
+    instances, of which there are 128 unless `fs.inotify.max_user_instances` says otherwise. An operation beyond that
+    ends with the reason ERROR, and its message shows what the system said, like "Too many open files". So does one
+    whose folder is deleted or replaced by a file.
+
     Args:
         path: The path of a file or folder, which need not exist; the folder that it is in has to. A link is followed.
         event: `"created"` fires as soon as there is something at the path, at once if there is on entry. `"deleted"`

@@ -17,12 +17,19 @@ import signal
 import threading
 from collections.abc import Callable
 from functools import partial
+from time import monotonic
 from types import FrameType
 from typing import Any
 
 from hother.cancelable.core import Loop, current_backend, post
 
-Notify = Callable[[int], object]
+from .waking import keep_awake, let_sleep
+
+Notify = Callable[[int], bool]
+"""Tells an operation of a signal, and returns whether it has been told to stop."""
+
+_TIME_TO_HEAR = 1.0
+"""How long an event loop may take to hear of a signal, in seconds, before a further one is the second one."""
 
 _DEFAULT_ACTIONS = {"_signal", "asyncio.runners", "trio._core._ki"}
 """The modules of handlers that nobody has asked for."""
@@ -52,8 +59,9 @@ class WatchedSignal:
         self._told: dict[Watch, None] = {}
         self._stands_in = is_default(self.former)
         self._process = os.getpid()
-        self._posting = False
-        self._wakers: dict[Loop, asyncio.Handle | None] = {}
+        self._handling = False
+        self._unheard_since: float | None = None
+        self._loops: dict[Loop, None] = {}
 
     @property
     def is_of_this_process(self) -> bool:
@@ -67,12 +75,14 @@ class WatchedSignal:
 
     def add(self, watch: Watch) -> None:
         """Let an operation wait for the signal."""
-        if watch.loop not in self._wakers:
+        is_new = watch.loop not in self._loops
+        if is_new:
             self._forget_closed_loops()
         self._watches[watch] = None
         try:
-            if watch.loop not in self._wakers:
-                self._wakers[watch.loop] = _let_wake(watch.loop, self.number)
+            if is_new:
+                self._loops[watch.loop] = None
+                keep_awake(watch.loop, self)
             if len(self._watches) == 1 and not self.is_installed:
                 signal.signal(self.number, self.handle)
         except BaseException:
@@ -84,31 +94,46 @@ class WatchedSignal:
         self._watches.pop(watch, None)
         self._told.pop(watch, None)
         if not self._watches:
-            while self._wakers:
-                _let_sleep(*self._wakers.popitem(), self.number)
+            self._unheard_since = None
+            while self._loops:
+                let_sleep(self._loops.popitem()[0], self)
             if self.is_installed:
                 signal.signal(self.number, self.former)
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Have the operations told; the handler itself may interrupt anything, and so does next to nothing."""
-        is_waited_for = self._watches and self.is_of_this_process
-        loops = [loop for loop in list(self._wakers) if not _is_closed(loop)] if is_waited_for else []
-        if loops and not self._posting:  # in a burst it interrupts itself
-            self._posting = True
+        if self._handling:  # in a burst it interrupts itself, and should not do so too deeply
+            is_first = True
+        else:
+            self._handling = True
             try:
-                for loop in loops:
-                    post(loop, self._tell, loop)
+                is_first = self._post()
             finally:
-                self._posting = False
-        if not loops or self._told or not self._stands_in:
+                self._handling = False
+        if not is_first or not self._stands_in:
             self._pass_on(number, frame)
 
+    def _post(self) -> bool:
+        """Have the loops tell the operations, and return whether the signal is a first one for any."""
+        is_waited_for = self._watches and self.is_of_this_process
+        loops = [loop for loop in list(self._loops) if not _is_closed(loop)] if is_waited_for else []
+        for loop in loops:
+            post(loop, self._tell, loop)
+        return bool(loops) and not self._told and not self._is_overdue()
+
+    def _is_overdue(self) -> bool:
+        """Tell whether an earlier signal still waits for a blocked loop; if there is none, note that this one waits."""
+        now = monotonic()
+        if self._unheard_since is None:
+            self._unheard_since = now
+        return now - self._unheard_since >= _TIME_TO_HEAR
+
     def _tell(self, loop: Loop) -> None:
+        self._unheard_since = None
         untold = [watch for watch in self._watches if watch.loop is loop and watch not in self._told]
-        for watch in untold:
-            watch.notify(self.number)
+        told = [watch for watch in untold if watch.notify(self.number)]
         # All at once: before that, a further signal is still the first one.
-        self._told.update(dict.fromkeys(watch for watch in untold if watch in self._watches))
+        self._told.update(dict.fromkeys(watch for watch in told if watch in self._watches))
 
     def _forget_closed_loops(self) -> None:
         """Let go of operations that were never left: their loops have closed and will not run them any more."""
@@ -129,21 +154,24 @@ def watch(number: int, notify: Notify) -> Callable[[], None]:
     """Have `notify` called on the running loop when the process receives a signal.
 
     Returns:
-        A function that ends it. As long as it was not called after the signal has come, a further signal is the second
-        one.
+        A function that ends it. As long as it was not called after `notify` has returned true, a further signal is the
+        second one.
 
     Raises:
-        RuntimeError: Outside the main thread, or if the former handler could not be put back.
+        RuntimeError: Outside the main thread, for SIGCHLD on uvloop, or if the former handler could not be put back.
     """
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError(
             f"signals are received by the main thread alone, so nothing can wait for {signal_name(number)} in another "
             "one: install a handler in the main thread that calls `token.cancel_sync`, and use the token here"
         )
+    loop = current_backend()[1]
+    if number == getattr(signal, "SIGCHLD", None) and _is_uvloop(loop):  # its handler is none of Python's and not seen
+        raise RuntimeError("uvloop keeps SIGCHLD for itself; wait for a process with ProcessSource")
     watched = _hub_of(signal.getsignal(number))
     if watched is None or not watched.is_of_this_process:
         watched = WatchedSignal(number)
-    each = Watch(current_backend()[1], notify)
+    each = Watch(loop, notify)
     watched.add(each)
     return partial(watched.remove, each)
 
@@ -166,6 +194,10 @@ def _is_closed(loop: Loop) -> bool:
     return isinstance(loop, asyncio.AbstractEventLoop) and loop.is_closed()  # trio leaves nothing to itself
 
 
+def _is_uvloop(loop: Loop) -> bool:
+    return any(base.__module__.split(".")[0] == "uvloop" for base in type(loop).__mro__)
+
+
 def _hub_of(handler: Any) -> WatchedSignal | None:
     owner = getattr(handler, "__self__", None)
     return owner if isinstance(owner, WatchedSignal) else None
@@ -176,35 +208,3 @@ def _without_hub(handler: Any) -> Any:
     while (hub := _hub_of(handler)) is not None:
         handler = hub.former
     return handler
-
-
-def _let_wake(loop: Any, number: int) -> asyncio.Handle | None:
-    """Have a signal wake an asyncio loop that is just going to sleep; the others are woken by every signal.
-
-    A handler of Python runs between two lines of Python. Where the signal comes just before the loop waits for its
-    sockets, that is when the wait ends, unless the signal has written to the loop's wakeup descriptor. asyncio sets it
-    as long as there are handlers of its own; but `loop.remove_signal_handler` leaves a moment in which the signal
-    would kill the process, so this is noted in asyncio's table without it.
-
-    Returns:
-        The entry in the table, if one was made.
-    """
-    handlers, wakeup = getattr(loop, "_signal_handlers", None), getattr(loop, "_csock", None)
-    if handlers is None or wakeup is None or number in handlers:  # not asyncio's own, or it has a handler
-        return None
-    entry = asyncio.Handle(_nothing, (), loop)
-    handlers[number] = entry
-    signal.set_wakeup_fd(wakeup.fileno(), warn_on_full_buffer=False)
-    return entry
-
-
-def _let_sleep(loop: Any, entry: asyncio.Handle | None, number: int) -> None:
-    """Take the entry off again, unless the loop has closed or the program has put another one in its place."""
-    if entry is not None and loop._signal_handlers.get(number) is entry:
-        del loop._signal_handlers[number]
-        if not loop._signal_handlers:
-            signal.set_wakeup_fd(-1)
-
-
-def _nothing() -> None:
-    """Be a handler of asyncio's; being called, it has woken the loop."""

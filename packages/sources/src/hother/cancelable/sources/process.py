@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import weakref
-from typing import Any
+from typing import Any, NoReturn
 
 import anyio
 
@@ -99,6 +99,9 @@ class ProcessSource(CancelationSource):
 
     def _message(self) -> str:
         return f"process {self.pid} has ended"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a ProcessSource cannot be copied or pickled: it holds on to its process; make a second one")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.pid})"

@@ -131,7 +131,10 @@ def _size(what: str, value: object, start: Callable[[], Meter]) -> list[Limit]:
 def _number(value: object, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{name} must be a number, not {value!r}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:  # of a large int
+        return math.inf if value > 0 else -math.inf
 
 
 def _existing(value: object) -> str:

@@ -21,11 +21,13 @@ class SignalSource(ArmedSource):
     Any number of operations may wait for the same signal, and all of them end. They stand in for its default action:
     the process is not killed, and Ctrl-C raises no `KeyboardInterrupt`. The same signal again, while the operations
     that the first one ended still clean up, has its default effect; so a second Ctrl-C stops a program that hangs.
-    Signals that come before the operations could be told count as one. A handler that the program or its server has
-    installed is called at each signal, as ever. When the last operation has been left, the handler is what it was
-    before.
+    Signals that come before the operations could be told count as one, but one that comes 1 s or more after the first
+    of them has its default effect, too; so Ctrl-C also stops a program that blocks its event loop. A handler that the
+    program or its server has installed is called at each signal, as ever. When the last operation has been left, the
+    handler is what it was before.
 
-    An operation with such a source must run in the main thread. On Windows there are `SIGINT` and `SIGBREAK`.
+    An operation with such a source must run in the main thread. On Windows there are `SIGINT` and `SIGBREAK`; uvloop
+    keeps `SIGCHLD` for itself, so entering an operation with that is a RuntimeError there.
 
     Args:
         *signals: Their numbers, like `signal.SIGTERM`.
@@ -47,9 +49,14 @@ class SignalSource(ArmedSource):
 
     def arm(self, fire: Fire) -> Disarm:
         """Wait for the signals at the process's hub."""
+
+        def notify(number: int) -> bool:
+            fire.now(f"received {signal_name(number)}")
+            return fire.is_over  # not yet where a further source must fire, too
+
         with ExitStack() as watched:
             for number in self.signals:
-                watched.callback(watch(number, lambda number: fire.now(f"received {signal_name(number)}")))
+                watched.callback(watch(number, notify))
             return watched.pop_all().close
 
     def __repr__(self) -> str:

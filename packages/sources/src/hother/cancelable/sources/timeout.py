@@ -11,21 +11,22 @@ from hother.cancelable import CancelationReason, CancelationSource
 from hother.cancelable.core import Disarm, Fire, current_backend, positive_seconds
 
 from .armed import nothing_to_disarm
+from .names import optional_name
 
 
 class TimeoutSource(CancelationSource):
     """Fires so long after the operation was entered.
 
     Where nothing else is needed to end the operation, this becomes its deadline: it can be read and moved there, and
-    takes neither a task nor a timer of its own.
+    takes neither a task nor a timer of its own. In an all-of it has a timer, and the record is the same.
 
     Args:
         timeout: In seconds or as a `timedelta`.
-        name: What the operation's record shows as origin. A timeout that is named keeps its own time, beside the
-            operation's deadline.
+        name: What the operation's record shows as origin, instead of "timeout". A timeout that is named keeps its own
+            time, beside the operation's deadline.
 
     Raises:
-        TypeError: If the timeout is no time span.
+        TypeError: If the timeout is no time span, or the name no str.
         ValueError: If it is zero, negative or NaN.
 
     Example:
@@ -50,7 +51,8 @@ class TimeoutSource(CancelationSource):
 
     def __init__(self, timeout: float | timedelta, name: str | None = None) -> None:
         self.timeout: float = positive_seconds(timeout, "timeout")
-        self.name: str = name or ""
+        self._is_named = bool(optional_name(name))
+        self.name: str = optional_name(name) or "timeout"
 
     async def wait(self) -> str:
         """Wait for that time."""
@@ -59,14 +61,14 @@ class TimeoutSource(CancelationSource):
 
     def arm(self, fire: Fire) -> Disarm:
         """Become the deadline of the operation, or set a timer."""
-        if not self.name and fire.set_deadline(self.timeout):
+        if not self._is_named and fire.set_deadline(self.timeout):
             return nothing_to_disarm
         backend, loop, _ = current_backend()
-        return backend.call_at(loop, backend.now(loop) + self.timeout, lambda: fire.now(self._message)).cancel
+        return backend.call_at(loop, fire.entered_at + self.timeout, lambda: fire.now(self._message)).cancel
 
     @property
     def _message(self) -> str:
-        return f"{self.timeout:g} s have passed"
+        return f"not done within {self.timeout:g} s"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.timeout:g})"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from hother.cancelable import CancelationSource, CancelationToken, Cause
 from hother.cancelable.core import Disarm, Fire, require
 
+from .names import optional_name
+
 
 class TokenSource(CancelationSource):
     """Fires when a token is cancelled, with the reason, message and origin of that request; for use in composites.
@@ -16,13 +18,13 @@ class TokenSource(CancelationSource):
         name: What the operation's record shows as origin, instead of who has cancelled the token.
 
     Raises:
-        TypeError: If it is no token.
+        TypeError: If it is no token, or the name no str.
     """
 
     def __init__(self, token: CancelationToken, name: str | None = None) -> None:
         require(CancelationToken, token, "token", "a CancelationToken")
         self.token = token
-        self.name: str = name or ""
+        self.name: str = optional_name(name)
 
     async def wait(self) -> Cause:
         """Wait until the token is cancelled."""

@@ -69,6 +69,8 @@ class FolderWatch(threading.Thread):
             while self._was_replaced:
                 self._was_replaced = False
                 self._next_look = 0.0
+                if _is_no_folder(self._folder):  # watchfiles would watch a file as well
+                    raise NotADirectoryError(f"{self._folder} is no folder")
                 for _ in watch(
                     self._folder,
                     watch_filter=self._note,
@@ -103,10 +105,7 @@ class FolderWatch(threading.Thread):
 
     def _fail(self, error: Exception) -> None:
         self._folders.forget(self._folder)
-        if _is_folder(self._folder):
-            failure = OSError(f"the folder {self._folder} cannot be watched: {error}")
-        else:
-            failure = FileNotFoundError(f"the folder {self._folder} is gone")
+        failure = _failure(self._folder, error)
         failure.__cause__ = error
         for listener in list(self.listeners):
             listener.look(())
@@ -178,3 +177,20 @@ def _is_folder(path: Path) -> bool:
         return path.is_dir()
     except OSError:
         return False
+
+
+def _is_no_folder(path: Path) -> bool:
+    """Tell whether there is something else."""
+    try:
+        return path.exists() and not path.is_dir()
+    except OSError:
+        return False
+
+
+def _failure(folder: Path, error: Exception) -> OSError:
+    """Return what listeners are told when a folder can be watched no longer."""
+    if _is_folder(folder):
+        return OSError(f"the folder {folder} cannot be watched: {error}")
+    if _is_no_folder(folder):
+        return NotADirectoryError(f"{folder} is no folder any more")
+    return FileNotFoundError(f"the folder {folder} is gone")
