@@ -143,7 +143,7 @@ async def at_every_moment() -> None:
         }:
             return None
         frame.f_trace_opcodes = True
-        if event == "opcode":
+        if event in {"opcode", "line"}:  # Python 3.12 may leave out the former
             steps += 1
             if steps == at:
                 signal.raise_signal(CHECKED)
@@ -157,5 +157,5 @@ async def at_every_moment() -> None:
             pass
         sys.settrace(None)
         assert signal.getsignal(CHECKED) is handler
-    assert at > 200
+    assert at > 30
     assert len(calls) == at - 1

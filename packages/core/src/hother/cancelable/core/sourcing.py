@@ -28,7 +28,7 @@ class RunningSources:
     __slots__ = ("_claimed", "_disarms", "_group", "_is_arming", "_scopes", "_waiting", "operation")
 
     def __init__(self, operation: Listening) -> None:
-        self.operation = operation
+        self.operation: Listening = operation
         self._claimed: list[CancelationSource] = []
         self._disarms: list[Disarm] = []
         self._group: TaskGroup | None = None

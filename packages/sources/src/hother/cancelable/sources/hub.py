@@ -41,16 +41,16 @@ class Watch:
     __slots__ = ("loop", "notify")
 
     def __init__(self, loop: Loop, notify: Notify) -> None:
-        self.loop = loop
-        self.notify = notify
+        self.loop: Loop = loop
+        self.notify: Notify = notify
 
 
 class WatchedSignal:
     """A signal that operations wait for, and the handler that it had before."""
 
     def __init__(self, number: int) -> None:
-        self.number = number
-        self.former = _without_hub(signal.getsignal(number))
+        self.number: int = number
+        self.former: Any = _without_hub(signal.getsignal(number))
         if self.former is None:
             raise RuntimeError(
                 f"{signal_name(number)} has a handler that was not installed from Python and could not be put back"

@@ -67,7 +67,7 @@ class ProcessSource(CancelationSource):
 
     def __init__(self, pid: int) -> None:
         _require_foreign(pid)
-        self.pid = pid
+        self.pid: int = pid
         self.name: str = f"process {pid}"
         self._pidfd = _open_pidfd(pid)
         if self._pidfd is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hother.cancelable.core import Disarm, Fire, positive_seconds
 
-from .condition import ConditionSource
+from .condition import ConditionSource, Predicate
 from .extras import require_extra
 from .limits import Limit, Meter, WatchedLimits, cpu_meter
 from .paths import path_text
@@ -104,7 +104,8 @@ class ResourceConditionSource(ConditionSource):
 
     def _start_afresh(self) -> None:
         """Forget what has been measured; a worker thread that is late knows only what belonged to its operation."""
-        self.predicate = self._watched = WatchedLimits(self.limits, self.sustained)
+        self._watched = WatchedLimits(self.limits, self.sustained)
+        self.predicate: Predicate = self._watched
 
     def _message(self) -> str:
         return self._watched.message

@@ -23,7 +23,7 @@ class TokenSource(CancelationSource):
 
     def __init__(self, token: CancelationToken, name: str | None = None) -> None:
         require(CancelationToken, token, "token", "a CancelationToken")
-        self.token = token
+        self.token: CancelationToken = token
         self.name: str = optional_name(name)
 
     async def wait(self) -> Cause:

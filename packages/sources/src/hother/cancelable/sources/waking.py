@@ -20,7 +20,7 @@ class _Waker:
     """What an asyncio loop needs to be woken by signals, and what was there before."""
 
     def __init__(self, loop: Any) -> None:
-        self.loop = loop
+        self.loop: Any = loop
         self.descriptor: int = loop._csock.fileno()
         self.former = -1
         self.users: set[object] = set()
