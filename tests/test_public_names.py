@@ -10,12 +10,14 @@ import hother.cancelable
 import hother.cancelable.core
 import hother.cancelable.integrations.fastapi
 import hother.cancelable.sources
+import hother.cancelable.streams
 
 MODULES: list[ModuleType] = [
     hother.cancelable,
     hother.cancelable.core,
     hother.cancelable.integrations.fastapi,
     hother.cancelable.sources,
+    hother.cancelable.streams,
 ]
 ALLOWED = {"TYPE_CHECKING", "annotations", "extend_path"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import pytest
@@ -35,12 +35,18 @@ def _only_core(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "meta_path", [Absent(), *sys.meta_path])
 
 
+async def nothing() -> AsyncGenerator[int, None]:
+    """Yield nothing."""
+    return
+    yield
+
+
 WANTED: dict[str, tuple[Callable[[], object], str, str]] = {
     "with_signal": (lambda: Cancelable.with_signal(2), "Cancelable.with_signal", "sources"),
     "with_condition": (lambda: Cancelable.with_condition(lambda: True), "Cancelable.with_condition", "sources"),
     "cancelable_with_signal": (lambda: cancelable_with_signal(2), "with_signal", "sources"),
     "cancelable_with_condition": (lambda: cancelable_with_condition(lambda: True), "with_condition", "sources"),
-    "stream": (lambda: Cancelable().stream(None), "Cancelable.stream", "streams"),
+    "stream": (lambda: Cancelable().stream(nothing()), "Cancelable.stream", "streams"),
     "register_globally": (lambda: Cancelable(register_globally=True), "register_globally=True", "registry"),
     "with_timeout": (lambda: Cancelable.with_timeout(5, register_globally=True), "register_globally", "registry"),
 }
@@ -113,13 +119,18 @@ def test_the_facade_exports_what_core_exports() -> None:
     for_siblings = {
         "Disarm",
         "Loop",
+        "TaskBeside",
         "Timer",
         "current_backend",
         "current_loop",
+        "end_steps",
+        "entered_here",
         "positive_seconds",
         "post",
         "require",
         "require_distinct",
+        "start_beside",
+        "step",
     }
     assert set(hother.cancelable.__all__) == set(hother.cancelable.core.__all__) - for_siblings
     for name in hother.cancelable.__all__:

@@ -97,6 +97,7 @@ if TYPE_CHECKING:
     from hother.cancelable.sources import AllOfSource as AllOfSource
     from hother.cancelable.sources import AnyOfSource as AnyOfSource
     from hother.cancelable.sources import CompositeSource as CompositeSource
+    from hother.cancelable.streams import cancelable_stream as cancelable_stream
 else:  # checkers shall go on reporting misspelt names
 
     def __getattr__(name: str) -> object:

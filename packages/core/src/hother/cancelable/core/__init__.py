@@ -5,6 +5,7 @@ packages of this project.
 """
 
 from .backend import current_backend, current_loop
+from .beside import TaskBeside, start_beside
 from .callbacks import ErrorCallback, ProgressCallback, StatusCallback
 from .cause import Cause
 from .context import OperationContext
@@ -41,6 +42,7 @@ from .reason import CancelationReason, OperationStatus
 from .seconds import positive_seconds
 from .source import CancelationSource, Disarm, require_distinct
 from .state import OperationOptions, require
+from .stepping import end_steps, entered_here, step
 from .stuck import set_stuck_after
 from .token import CancelationToken
 
@@ -70,6 +72,7 @@ __all__ = [
     "ShutdownCancelation",
     "SignalCancelation",
     "StatusCallback",
+    "TaskBeside",
     "TimeoutCancelation",
     "Timer",
     "add_observer",
@@ -83,12 +86,16 @@ __all__ = [
     "current_backend",
     "current_loop",
     "current_operation",
+    "end_steps",
+    "entered_here",
     "positive_seconds",
     "post",
     "remove_observer",
     "require",
     "require_distinct",
     "set_stuck_after",
+    "start_beside",
+    "step",
     "with_cancelable",
     "with_current_operation",
     "with_timeout",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any, ParamSpec, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack
 
 import anyio
 
@@ -19,6 +19,9 @@ from .state import OperationOptions, TimeoutOptions, TokenOptions, require
 from .stopping import Stoppable
 from .threads import run_in_thread
 from .token import CancelationToken
+
+if TYPE_CHECKING:
+    from hother.cancelable.streams import CancelableAsyncIterator
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -222,10 +225,15 @@ class Cancelable(Stoppable):
 
         yield call
 
-    def stream(self, stream: Any, **options: Any) -> Any:
-        """Iterate a stream under this operation; see `hother.cancelable.streams.cancelable_stream`.
+    def stream(self, stream: AsyncIterable[T], **options: Any) -> CancelableAsyncIterator[T]:
+        """Iterate a stream under this operation.
+
+        Args:
+            stream: What `async for` takes.
+            **options: See `hother.cancelable.streams.cancelable_stream`.
 
         Raises:
             ImportError: If the package `hother-cancelable-streams` is not installed.
         """
-        return load("cancelable_stream", "Cancelable.stream")(stream, self, **options)
+        iterator: CancelableAsyncIterator[T] = load("cancelable_stream", "Cancelable.stream")(stream, self, **options)
+        return iterator

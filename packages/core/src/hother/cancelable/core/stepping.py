@@ -35,7 +35,7 @@ def stepwise(
         try:
             while True:
                 try:
-                    item = await _step(operation, advance)
+                    item = await step(operation, advance)
                 except StopAsyncIteration:
                     return
                 try:
@@ -47,16 +47,19 @@ def stepwise(
                 else:
                     advance = functools.partial(generator.asend, sent)
         finally:
-            await _close(operation, generator)
+            await end_steps(operation, generator.aclose)
 
     return generate
 
 
-async def _step(operation: Cancelable, advance: Callable[[], Awaitable[T]]) -> T:
-    """Await one step with the operation's scope open around it, and nowhere else.
+async def step(operation: Cancelable, advance: Callable[[], Awaitable[T]]) -> T:
+    """Await one step with the operation's scope open around it, and nowhere else. The first one enters the operation.
+
+    Returns:
+        What the step gave.
 
     Raises:
-        StopAsyncIteration: When the steps are at their end, or the operation moves on.
+        StopAsyncIteration: When the steps are at their end, or the operation moves on; it was left then.
         CancelationError: If the operation was told to stop.
     """
     if operation._status is OperationStatus.PENDING:
@@ -76,15 +79,26 @@ async def _step(operation: Cancelable, advance: Callable[[], Awaitable[T]]) -> T
     return item
 
 
-async def _close(operation: Cancelable, generator: AsyncGenerator[Any, Any]) -> None:
+async def end_steps(operation: Cancelable, close: Callable[[], Awaitable[object]]) -> None:
+    """Leave the operation where it has not ended, in whichever task this is called.
+
+    Args:
+        operation: The operation.
+        close: What there is to close in it.
+    """
     if not operation.is_running:
-        await generator.aclose()
+        await close()
         return
     await operation._resume()
     try:
-        await generator.aclose()
+        await close()
     except BaseException:
         if not await operation.__aexit__(*sys.exc_info()):
             raise
     else:
         await operation.__aexit__(None, None, None)
+
+
+def entered_here(operation: Cancelable) -> bool:
+    """Tell whether the operation was entered by the current task, so that its scope is open around what runs now."""
+    return operation.is_running and operation._task is operation._backend.current_task()

@@ -12,9 +12,8 @@ from anyio.lowlevel import checkpoint
 from starlette.types import Message, Receive, Scope, Send
 
 from hother.cancelable import CancelationReason, CancelationToken, current_operation
-from hother.cancelable.core import current_loop, post
+from hother.cancelable.core import Loop, TaskBeside, current_loop, post, start_beside
 
-from .beside import TaskBeside, runs_here, start_beside
 from .messages import HTTP_DISCONNECT, WEBSOCKET_DISCONNECT, ends_response, expects_continue, is_disconnect
 
 SCOPE_KEY: Final = "hother.cancelable.monitor"
@@ -77,7 +76,7 @@ class Monitor:
         if self.left:
             token.cancel_sync(CancelationReason.DISCONNECT, MESSAGE)
         elif self._watcher is None and not self.over:
-            if runs_here(self._loop):
+            if _runs_here(self._loop):
                 self._start()
             else:
                 post(self._loop, self._start)
@@ -232,7 +231,7 @@ class Monitor:
 
     def _start(self) -> None:
         if self._watcher is None and not self.over:
-            self._watcher = start_beside(self._loop, self._watch)
+            self._watcher = start_beside(self._loop, self._watch, "watch for the client leaving")
 
     async def stop(self) -> None:
         """Stop watching; messages are still passed on. Returns when nothing of the monitor runs any more."""
@@ -262,3 +261,11 @@ async def _be_interrupted() -> None:
 
 async def _refuse(*_: object) -> Any:
     raise RuntimeError("this request is over: the app has returned")
+
+
+def _runs_here(loop: Loop) -> bool:
+    """Tell whether this code runs on the loop, and not in a thread or on another one."""
+    try:
+        return current_loop() is loop
+    except anyio.NoEventLoopError:
+        return False

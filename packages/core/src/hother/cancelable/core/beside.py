@@ -1,7 +1,7 @@
-"""A task beside the one that handles the request, without a task group around the app.
+"""A task beside the current one that outlives the function that starts it, without a task group around its consumer.
 
-A task group costs several times as much as everything else here, and wraps the app's exceptions. So the task is
-started with what the backend itself offers, and whoever has started it ends it.
+A task group has to be left in the function that enters it, costs several times as much, and wraps exceptions. So the
+task is started with what the backend itself offers, and whoever has started it ends it.
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol
 
-import anyio
-
-from hother.cancelable.core import Loop, current_loop
+from .loops import Loop
 
 if TYPE_CHECKING:
     import trio
@@ -29,24 +27,16 @@ class TaskBeside(Protocol):
         """Cancel the task and return when it has ended, also where the caller is cancelled meanwhile."""
 
 
-def runs_here(loop: Loop) -> bool:
-    """Tell whether this code runs on the loop, and not in a thread or on another one."""
-    try:
-        return current_loop() is loop
-    except anyio.NoEventLoopError:
-        return False
-
-
-def start_beside(loop: Loop, work: Work) -> TaskBeside:
-    """Start a task on the running loop."""
-    return _AsyncioTask(loop, work) if isinstance(loop, asyncio.AbstractEventLoop) else _TrioTask(work)
+def start_beside(loop: Loop, work: Work, name: str) -> TaskBeside:
+    """Start a task on the running loop, in a copy of the current context."""
+    return _AsyncioTask(loop, work, name) if isinstance(loop, asyncio.AbstractEventLoop) else _TrioTask(work, name)
 
 
 class _AsyncioTask:
     __slots__ = ("_task",)
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, work: Work) -> None:
-        self._task = loop.create_task(work(), name="watch for the client leaving")
+    def __init__(self, loop: asyncio.AbstractEventLoop, work: Work, name: str) -> None:
+        self._task = loop.create_task(work(), name=name)
 
     async def stop(self) -> None:
         self._task.cancel()
@@ -69,14 +59,12 @@ class _AsyncioTask:
 class _TrioTask:
     __slots__ = ("_ended", "_scope")
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, name: str) -> None:
         import trio
 
         self._scope = trio.CancelScope()
         self._ended = trio.Event()
-        trio.lowlevel.spawn_system_task(
-            _run, work, self._scope, self._ended, name="watch for the client leaving", context=copy_context()
-        )
+        trio.lowlevel.spawn_system_task(_run, work, self._scope, self._ended, name=name, context=copy_context())
 
     async def stop(self) -> None:
         import trio

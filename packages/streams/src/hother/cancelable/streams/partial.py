@@ -1,0 +1,39 @@
+"""What has come through a stream so far."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+
+class PartialResult:
+    """What has come through a stream, kept up to date: after a cancel, an error or a `break` it tells how far it got.
+
+    Attributes:
+        count: How many items were received.
+        completed: Whether the source has come to its end.
+    """
+
+    __slots__ = ("_kept", "completed", "count")
+
+    def __init__(self, keep: int) -> None:
+        self.count = 0
+        self.completed = False
+        self._kept: deque[Any] = deque(maxlen=keep)
+
+    @property
+    def buffer(self) -> list[Any]:
+        """The latest items, as many as the stream was told to keep."""
+        return list(self._kept)
+
+    def add(self, item: Any) -> None:
+        """Count an item, and keep it if items are kept."""
+        self.count += 1
+        self._kept.append(item)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the parts by name."""
+        return {"count": self.count, "completed": self.completed, "buffer": self.buffer}
+
+    def __repr__(self) -> str:
+        return f"<PartialResult {self.count} items, {'completed' if self.completed else 'not completed'}>"

@@ -1,0 +1,197 @@
+"""Streams that can be stopped: an async iterator around another one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from hother.cancelable import Cancelable, CancelationToken
+from hother.cancelable.core import Loop, current_loop, entered_here, post, require
+
+from .driving import drive_bare, drive_inside, drive_steps
+from .gate import PauseGate
+from .iterating import close_in_system_task, close_iterator, require_stream
+from .operations import new_operation, operation_under
+from .partial import PartialResult
+from .reporting import ProgressFunction, Reporter
+from .settings import Settings
+
+T = TypeVar("T")
+
+
+def cancelable_stream(
+    stream: AsyncIterable[T],
+    cancelable: Cancelable | None = None,
+    *,
+    timeout: float | timedelta | None = None,
+    item_timeout: float | timedelta | None = None,
+    token: CancelationToken | None = None,
+    report_interval: int | None = None,
+    on_progress: ProgressFunction | None = None,
+    buffer_partial: bool = False,
+    buffer_limit: int = 1000,
+    gate: PauseGate | None = None,
+    operation_id: str | None = None,
+    name: str | None = None,
+) -> CancelableAsyncIterator[T]:
+    """Iterate a stream so that it can be stopped, and never in the consumer's body.
+
+    Inside an operation that was entered the stream ends with it. Otherwise, and with a limit, token or name of its own,
+    the stream is an operation itself, which is only open while the next item is waited for. A request to stop that
+    comes while the consumer works is seen at the next item.
+
+    Args:
+        stream: What `async for` takes: an async generator, iterator or iterable, a receive stream of anyio.
+        cancelable: The operation that this belongs to: the one that the caller has entered; or one that was not entered
+            yet, which becomes the stream's own.
+        timeout: How long the stream may wait for its items in all, in seconds or as a `timedelta`.
+        item_timeout: How long it may wait for one item.
+        token: Ends the stream when it is cancelled.
+        report_interval: Report progress through the operation after every so many items, without the items.
+        on_progress: Called with the count and the latest item after every item, or every `report_interval` items.
+        buffer_partial: Keep the latest items in `partial.buffer`.
+        buffer_limit: How many of them.
+        gate: Holds the stream between two items while it is paused.
+        operation_id: For the operation of the stream.
+        name: For the operation of the stream.
+
+    Returns:
+        An async iterator, and a context manager that closes it. A `break` out of a bare `async for` closes it soon.
+
+    Raises:
+        TypeError: If this is no async stream, or an argument has the wrong type.
+        ValueError: If a time or number is not positive, or a name is given to an operation that has its own.
+
+    Example:
+        ```python
+        import anyio
+
+        from hother.cancelable import TimeoutCancelation, cancelable_stream
+        from hother.cancelable.streams import StreamConfig, simulate_stream
+
+
+        async def main() -> None:
+            stalling = simulate_stream("to-be-continued", StreamConfig(chunk_size=5, stall_after=2, stall_time=10))
+            try:
+                async with cancelable_stream(stalling, item_timeout=0.05) as stream:
+                    async for piece in stream:
+                        print(piece)
+                        #> to-be
+                        #> -cont
+            except TimeoutCancelation as error:
+                print(error.message)
+                #> no item within 0.05 s
+            print(stream.partial)
+            #> <PartialResult 2 items, not completed>
+
+
+        anyio.run(main)
+        ```
+    """
+    settings = Settings(
+        timeout,
+        item_timeout,
+        token,
+        report_interval,
+        on_progress,
+        buffer_partial,
+        buffer_limit,
+        gate,
+        operation_id,
+        name,
+    )
+    return CancelableAsyncIterator(stream, cancelable, settings)
+
+
+class CancelableAsyncIterator(AsyncIterator[T], Generic[T]):
+    """A stream that can be stopped, as `cancelable_stream` makes it.
+
+    Attributes:
+        partial: What has come so far; the same object as `operation.context.partial_result`.
+    """
+
+    def __init__(self, stream: AsyncIterable[T], cancelable: Cancelable | None, settings: Settings) -> None:
+        require_stream(stream)
+        if cancelable is not None:
+            require(Cancelable, cancelable, "cancelable", "a Cancelable")
+        self._stream = stream
+        self._settings = settings
+        self._given = cancelable
+        self._limits = settings.limits()
+        self._operation = new_operation(settings, self._limits) if cancelable is None else cancelable
+        self._generator: AsyncGenerator[T, None] | None = None
+        self._loop: Loop | None = None
+        self.partial: PartialResult = PartialResult(settings.buffer_limit if settings.buffer_partial else 0)
+
+    @property
+    def operation(self) -> Cancelable:
+        """The operation that ends the stream: the one given, or the stream's own."""
+        return self._operation
+
+    def __aiter__(self) -> AsyncIterator[T]:  # noqa: PYI034
+        generator = self._started()
+        # The generator alone is faster. asyncio closes it when nobody iterates it any more; trio warns of such a one.
+        return generator if isinstance(self._loop, asyncio.AbstractEventLoop) else self
+
+    def __anext__(self) -> Awaitable[T]:
+        return self._started().__anext__()
+
+    async def aclose(self) -> None:
+        """End the stream and close its source, in any task.
+
+        Raises:
+            RuntimeError: While another task waits for an item; cancel the operation instead.
+        """
+        if self._generator is not None:
+            await self._generator.aclose()
+        elif isinstance(self._stream, AsyncIterator):
+            await close_iterator(self._stream)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        generator: AsyncGenerator[T, None] | None = getattr(self, "_generator", None)
+        if generator is None or isinstance(self._loop, asyncio.AbstractEventLoop):
+            return
+        if generator.ag_frame is not None:  # type: ignore[attr-defined]  # it has not ended
+            post(self._loop, close_in_system_task, generator)
+
+    def _started(self) -> AsyncGenerator[T, None]:
+        if self._generator is None:
+            self._loop = current_loop()
+            self._generator = self._start()
+        return self._generator
+
+    def _start(self) -> AsyncGenerator[T, None]:
+        given, settings = self._given, self._settings
+        inside = given is not None and entered_here(given) and not settings.need_operation
+        if given is not None and not inside:
+            self._operation = operation_under(given, settings, self._limits)
+        self._operation.context.partial_result = self.partial
+        if given is not None:
+            given.context.partial_result = self.partial
+        iterator = aiter(self._stream)
+        if inside and not settings.need_reporter and settings.gate is None:
+            return drive_bare(iterator, self.partial, self._operation)
+        drive = drive_inside if inside else drive_steps
+        return drive(iterator, self.partial, self._operation, self._advance(iterator))
+
+    def _advance(self, iterator: AsyncIterator[T]) -> Callable[[], Awaitable[T]]:
+        """Return what awaits an item: held by the gate, within the limits, and reported."""
+        advance: Callable[[], Awaitable[T]] = iterator.__anext__
+        if self._limits is not None:
+            advance = self._limits.around(advance)
+        if self._settings.gate is not None:
+            advance = self._settings.gate.around(advance)
+        target = self._operation if self._given is None else self._given
+        reporter = Reporter(self.partial, self._settings.report_interval, self._settings.on_progress)
+        return reporter.around(advance, target)
