@@ -13,6 +13,7 @@ import asgi
 import crowds
 import paths
 import sources
+import streams
 from measuring import Result, measure
 
 
@@ -20,7 +21,7 @@ async def run() -> list[Result]:
     """Measure every row, showing each as it comes."""
     results: list[Result] = []
     print("| path | ours | raw | raw way | result | at most | |\n|---|---|---|---|---|---|---|")
-    for row in (*paths.ROWS, *crowds.ROWS, *sources.ROWS, *asgi.ROWS):
+    for row in (*paths.ROWS, *crowds.ROWS, *asgi.ROWS, *sources.ROWS, *streams.ROWS):
         results.append(await measure(row))
         print(line(results[-1]), flush=True)
     return results

@@ -11,6 +11,8 @@ from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol
 
+import anyio
+
 from .loops import Loop
 
 if TYPE_CHECKING:
@@ -41,14 +43,16 @@ class _AsyncioTask:
     async def stop(self) -> None:
         self._task.cancel()
         interruption: asyncio.CancelledError | None = None
-        turns = 0
+        try:
+            await asyncio.sleep(0)  # one turn of the loop is nearly always enough, and much cheaper
+        except asyncio.CancelledError as error:
+            interruption = error
         while not self._task.done():
             try:
-                # One turn of the loop is nearly always enough, and much cheaper.
-                await (asyncio.wait((self._task,)) if turns else asyncio.sleep(0))
+                with anyio.CancelScope(shield=True):  # a scope that is cancelled would interrupt in every turn
+                    await asyncio.wait((self._task,))
             except asyncio.CancelledError as error:
                 interruption = error
-            turns += 1
         if interruption is not None:
             try:
                 raise interruption

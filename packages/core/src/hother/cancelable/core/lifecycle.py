@@ -18,7 +18,7 @@ from .leaving import judge, leave, text_of
 from .listening import Listening
 from .log import logger
 from .observer import everywhere, notify
-from .parents import cancelled_above, place_under, tell_children
+from .parents import cancelled_above, link_to_ancestors, may_enclose, place_under, tell_children
 from .reason import OperationStatus
 from .sourcing import RunningSources
 from .waiting import wake_all
@@ -115,6 +115,8 @@ class Lifecycle(Listening):
         self._scope = scope = anyio.CancelScope()
         scope.__enter__()
         self._previous = current.set(self)
+        if self._parent is not None and not self._links and not may_enclose(self._parent, self):
+            link_to_ancestors(self)  # taken over by a task that the parent's scope may not enclose
         if (cause := self._token.cause) is not None:
             scope.cancel(cause.message or cause.reason)
         elif self._timeout is not None:

@@ -9,7 +9,7 @@ from .cause import Cause
 from .listeners import Outbox, deliver, propagate
 from .loops import Loop
 from .observer import everywhere, notify
-from .parents import link_to_ancestors
+from .parents import link_to_ancestors, may_enclose
 from .reason import CancelationReason
 from .state import OperationState
 from .stuck import watch_for_stuck
@@ -28,7 +28,7 @@ class Listening(OperationState):
         self._refresh()
         for token in self._tokens:
             token._listen(self, self._loop)
-        if self._parent is not None and self._parent._task is not self._task:
+        if self._parent is not None and not may_enclose(self._parent, self):
             link_to_ancestors(self)
         if (cause := self._token.cause) is not None:
             propagate(self._token, cause, self._loop)

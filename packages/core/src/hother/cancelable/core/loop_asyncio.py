@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import traceback
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -60,13 +61,20 @@ class AsyncioBackend(Backend):
 
     @staticmethod
     def stack(task: asyncio.Task[Any]) -> list[str]:
-        awaited, places = task.get_coro(), list[traceback.FrameSummary]()
+        awaited: Any = task.get_coro()
+        places: list[traceback.FrameSummary] = []
         while awaited is not None:
             frame = _first(awaited, "cr_frame", "gi_frame", "ag_frame")
             if frame is not None:
                 places.append(traceback.FrameSummary(*place(frame, frame.f_lineno)))
-            awaited = _first(awaited, "cr_await", "gi_yieldfrom", "ag_await")
+            awaited = _first(awaited, "cr_await", "gi_yieldfrom", "ag_await") or _generator_behind(awaited)
         return traceback.format_list(places)
+
+
+def _generator_behind(awaited: object) -> object:
+    """Return the async generator whose step is awaited; the step shows it to nobody but the garbage collector."""
+    kind = type(awaited).__name__
+    return gc.get_referents(awaited)[0] if kind.startswith(("async_generator_a", "anext_awaitable")) else None
 
 
 def _first(awaited: object, *names: str) -> Any:

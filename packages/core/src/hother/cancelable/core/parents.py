@@ -30,11 +30,16 @@ def place_under(operation: OperationState, above: OperationState | Ambient) -> N
     operation._parent = above if operation._parent is None else operation._parent
 
 
+def may_enclose(above: OperationState, operation: OperationState) -> bool:
+    """Tell whether an operation is open in the task of another one, and not just between two of its steps."""
+    return above._task is operation._task and above._scope is not None
+
+
 def link_to_ancestors(operation: OperationState) -> None:
     """Let ancestors that may not enclose an operation end it all the same."""
     links: list[ParentLink] = []
     ancestor = operation._parent
-    while ancestor is not None and ancestor._task is not operation._task:
+    while ancestor is not None and not may_enclose(ancestor, operation):
         if ancestor._status in (OperationStatus.PENDING, OperationStatus.RUNNING):
             links.append(ParentLink(operation, ancestor))
         ancestor = ancestor._parent

@@ -101,4 +101,4 @@ async def end_steps(operation: Cancelable, close: Callable[[], Awaitable[object]
 
 def entered_here(operation: Cancelable) -> bool:
     """Tell whether the operation was entered by the current task, so that its scope is open around what runs now."""
-    return operation.is_running and operation._task is operation._backend.current_task()
+    return operation._scope is not None and operation._task is operation._backend.current_task()

@@ -49,7 +49,7 @@ def watch_for_stuck(operation: OperationState) -> None:
 
 def _report(operation: OperationState, seconds: float) -> None:
     cause = operation._token.cause
-    if not operation.is_running or cause is None:
+    if not operation.is_running or cause is None or operation._scope is None:
         return
     age = operation._backend.now(operation._loop) - operation._started_at
     report = (

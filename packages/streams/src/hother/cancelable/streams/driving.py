@@ -27,18 +27,18 @@ async def drive_bare(
     iterator: AsyncIterator[T], partial: PartialResult, operation: Cancelable
 ) -> AsyncGenerator[T, None]:
     """Hand on what comes, inside an operation that the consumer's task has entered. The path that has to be fast."""
-    due = 0
+    count, due = 0, TURN
 
     def look_at_once(_: CancelationToken) -> None:
         nonlocal due
         due = 0
 
     registration = operation.token.on_cancel(look_at_once)
+    partial.count_with(lambda: count)
     try:
         await operation.check_cancelation()
-        count, due = 0, TURN
         async for item in iterator:
-            partial.count = count = count + 1
+            count += 1
             yield item
             if count >= due:
                 due = count + TURN
@@ -47,16 +47,17 @@ async def drive_bare(
         partial.completed = True
     finally:
         registration.unregister()
-        await close_iterator(iterator)
+        partial.count_with(count)
+        await close_iterator(iterator, operation)
 
 
 async def drive_inside(
     iterator: AsyncIterator[T], partial: PartialResult, operation: Cancelable, advance: Callable[[], Awaitable[T]]
 ) -> AsyncGenerator[T, None]:
     """Hand on what `advance` gives, inside an operation that the consumer's task has entered."""
+    advance = _looking(operation, advance)
     try:
         while True:
-            await operation.check_cancelation()
             try:
                 item = await advance()
             except StopAsyncIteration:
@@ -64,13 +65,14 @@ async def drive_inside(
                 return
             yield item
     finally:
-        await close_iterator(iterator)
+        await close_iterator(iterator, operation)
 
 
 async def drive_steps(
     iterator: AsyncIterator[T], partial: PartialResult, operation: Cancelable, advance: Callable[[], Awaitable[T]]
 ) -> AsyncGenerator[T, None]:
     """Hand on what `advance` gives, with an operation of the stream's own around each step."""
+    advance = _looking(operation, advance)
     try:
         while True:
             try:
@@ -80,4 +82,19 @@ async def drive_steps(
                 return
             yield item
     finally:
-        await end_steps(operation, bind(close_iterator, iterator))
+        await end_steps(operation, bind(close_iterator, iterator, operation))
+
+
+def _looking(operation: Cancelable, advance: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T]]:
+    """Return a function that looks for a cancellation, lets others run at times, and awaits as `advance` does."""
+    count = 0
+
+    async def looked() -> T:
+        nonlocal count
+        count += 1
+        if count % TURN == 0:
+            await checkpoint()
+        await operation.check_cancelation()
+        return await advance()
+
+    return looked

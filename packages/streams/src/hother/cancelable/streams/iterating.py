@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from typing import Any, TypeVar
 
 import anyio
 from anyio.abc import AsyncResource
 from anyio.lowlevel import RunVar
+
+from hother.cancelable import Cancelable
 
 T = TypeVar("T")
 
@@ -32,6 +35,8 @@ def require_stream(stream: object) -> None:
     if inspect.iscoroutine(stream):
         stream.close()
         raise TypeError(f"await the coroutine {stream.__name__!r} first: what it returns may be a stream")
+    if inspect.isawaitable(stream):
+        raise TypeError(f"await {stream!r} first: what it returns may be a stream")
     if inspect.isasyncgenfunction(stream):
         raise TypeError(f"call {stream.__name__!r}: an async generator function makes a stream, it is none")
     kind = type(stream).__name__
@@ -43,16 +48,18 @@ def require_stream(stream: object) -> None:
     raise TypeError(f"a stream is something for `async for`, not {stream!r}")
 
 
-async def close_iterator(iterator: AsyncIterator[Any]) -> None:
+async def close_iterator(iterator: AsyncIterator[Any], operation: Cancelable | None = None) -> None:
     """Close an iterator that can be closed, as async generators can.
 
     A stream of anyio stays open: it belongs to those who have opened it, and they may go on to receive from it. While
-    the consumer is being cancelled, the iterator is protected for a while.
+    the consumer is being cancelled, or its operation was told to stop, the iterator is protected for a while.
     """
     close = getattr(iterator, "aclose", None)
     if close is None or isinstance(iterator, AsyncResource):
         return
-    with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
+    told = operation is not None and operation.cancel_requested
+    told = told or anyio.current_effective_deadline() == -math.inf
+    with anyio.move_on_after(CLOSE_TIMEOUT if told else None, shield=told):
         await close()
 
 

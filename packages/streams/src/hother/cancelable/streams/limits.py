@@ -11,7 +11,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from hother.cancelable import CancelationReason, CancelationSource, Cause, Fire
-from hother.cancelable.core import Disarm, current_loop, post
+from hother.cancelable.core import Disarm, current_backend, post
 
 from .gate import PauseGate
 
@@ -43,25 +43,26 @@ class Limits(CancelationSource):
         """Return a function that awaits as `advance` does, within the limits."""
 
         async def limited() -> T:
-            clock = _Clock(min(self._left, self._item_timeout))
+            in_all = self._left <= self._item_timeout
+            clock = _Clock(self._left if in_all else self._item_timeout)
             with _following(self._gate, clock):
                 try:
                     with clock.scope:
                         return await advance()
                 finally:
                     self._left -= clock.elapsed()
-            self._expire()
+            assert self._fire is not None  # armed as long as the operation runs
+            self._fire(self._waited_in_all() if in_all else self._waited_for_an_item())
             await checkpoint()
             raise AssertionError("an operation that has timed out goes no further")
 
         return limited
 
-    def _expire(self) -> None:
-        assert self._fire is not None  # armed as long as the operation runs
-        if self._left > 0:
-            self._fire(Cause(self.reason, f"no item within {self._item_timeout:g} s", "item_timeout"))
-        else:
-            self._fire(Cause(self.reason, f"waited for {self._timeout:g} s in all", "timeout"))
+    def _waited_in_all(self) -> Cause:
+        return Cause(self.reason, f"waited for {self._timeout:g} s in all", "timeout")
+
+    def _waited_for_an_item(self) -> Cause:
+        return Cause(self.reason, f"no item within {self._item_timeout:g} s", "item_timeout")
 
     def _forget(self) -> None:
         self._fire = None
@@ -71,14 +72,15 @@ class _Clock:
     """Measures one wait and cuts it off; stands still while a gate is closed."""
 
     def __init__(self, limit: float) -> None:
-        self._since = anyio.current_time()
+        self._backend, self.loop, _ = current_backend()
+        self._since = self._now()
         self._elapsed = 0.0
         self._limit = limit
         self.scope = anyio.CancelScope(deadline=self._since + limit)
 
     def elapsed(self) -> float:
         """Return how long it has run, in seconds."""
-        return self._elapsed + max(anyio.current_time() - self._since, 0.0)
+        return self._elapsed + max(self._now() - self._since, 0.0)
 
     def hold(self) -> None:
         """Stand still."""
@@ -86,7 +88,10 @@ class _Clock:
 
     def go_on(self) -> None:
         """Run on."""
-        self._set(anyio.current_time())
+        self._set(self._now())
+
+    def _now(self) -> float:
+        return self._backend.now(self.loop)  # anyio cannot always tell the loop in what was posted by a thread
 
     def _set(self, since: float) -> None:
         self._elapsed = self.elapsed()
@@ -100,12 +105,14 @@ def _following(gate: PauseGate | None, clock: _Clock) -> Generator[None]:
     if gate is None:
         yield
         return
-    loop = current_loop()
 
-    def follow() -> None:
-        post(loop, clock.hold if gate.is_paused else clock.go_on)
+    def follow() -> None:  # looks at the gate on the loop: threads may overtake each other on their way there
+        if gate.is_paused:
+            clock.hold()
+        else:
+            clock.go_on()
 
-    stop = gate.listen(follow)
+    stop = gate.listen(lambda: post(clock.loop, follow))
     if gate.is_paused:
         clock.hold()
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 
@@ -10,16 +11,24 @@ class PartialResult:
     """What has come through a stream, kept up to date: after a cancel, an error or a `break` it tells how far it got.
 
     Attributes:
-        count: How many items were received.
         completed: Whether the source has come to its end.
     """
 
-    __slots__ = ("_kept", "completed", "count")
+    __slots__ = ("_count", "_kept", "completed")
 
     def __init__(self, keep: int) -> None:
-        self.count = 0
+        self._count: int | Callable[[], int] = 0
         self.completed = False
         self._kept: deque[Any] = deque(maxlen=keep)
+
+    @property
+    def count(self) -> int:
+        """How many items were received."""
+        return self._count if isinstance(self._count, int) else self._count()
+
+    def count_with(self, counter: int | Callable[[], int]) -> None:
+        """Take the number of items from a function, which is called when it is asked for, or as it is."""
+        self._count = counter
 
     @property
     def buffer(self) -> list[Any]:
@@ -28,7 +37,7 @@ class PartialResult:
 
     def add(self, item: Any) -> None:
         """Count an item, and keep it if items are kept."""
-        self.count += 1
+        self._count = self.count + 1
         self._kept.append(item)
 
     def to_dict(self) -> dict[str, Any]:

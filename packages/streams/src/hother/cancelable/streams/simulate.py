@@ -40,14 +40,15 @@ class StreamConfig:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        least, most = self.sizes
-        for size in (least, most):
+        for size in self.sizes:
             positive_count(size, "chunk_size")
-        if most < least:
-            raise ValueError(f"chunk_size must be the least and the most, not {self.chunk_size!r}")
+        if len(self.sizes) != 2 or self.sizes[0] > self.sizes[1]:
+            raise ValueError(f"chunk_size must be a number, or the least and the most, not {self.chunk_size!r}")
         positive_count(self.burst_size, "burst_size")
         if self.stall_after is not None:
             positive_count(self.stall_after, "stall_after")
+        if self.seed is not None and not isinstance(self.seed, int):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"seed must be a whole number, not {self.seed!r}")
         for name, most_of_it in _RANGES.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)):

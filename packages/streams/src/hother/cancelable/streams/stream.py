@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from hother.cancelable import Cancelable, CancelationToken
 from hother.cancelable.core import Loop, current_loop, entered_here, post, require
@@ -136,8 +136,8 @@ class CancelableAsyncIterator(AsyncIterator[T], Generic[T]):
         # The generator alone is faster. asyncio closes it when nobody iterates it any more; trio warns of such a one.
         return generator if isinstance(self._loop, asyncio.AbstractEventLoop) else self
 
-    def __anext__(self) -> Awaitable[T]:
-        return self._started().__anext__()
+    async def __anext__(self) -> T:
+        return await self._started().__anext__()
 
     async def aclose(self) -> None:
         """End the stream and close its source, in any task.
@@ -145,10 +145,11 @@ class CancelableAsyncIterator(AsyncIterator[T], Generic[T]):
         Raises:
             RuntimeError: While another task waits for an item; cancel the operation instead.
         """
-        if self._generator is not None:
-            await self._generator.aclose()
-        elif isinstance(self._stream, AsyncIterator):
-            await close_iterator(self._stream)
+        if self._generator is None:
+            self._generator = _nothing()
+            if isinstance(self._stream, AsyncIterator):
+                await close_iterator(self._stream)
+        await self._generator.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -180,7 +181,9 @@ class CancelableAsyncIterator(AsyncIterator[T], Generic[T]):
         if given is not None:
             given.context.partial_result = self.partial
         iterator = aiter(self._stream)
-        if inside and not settings.need_reporter and settings.gate is None:
+        # An iterator may lack the `__aiter__` that `async for` needs.
+        bare = not settings.need_reporter and settings.gate is None and hasattr(iterator, "__aiter__")
+        if inside and bare:
             return drive_bare(iterator, self.partial, self._operation)
         drive = drive_inside if inside else drive_steps
         return drive(iterator, self.partial, self._operation, self._advance(iterator))
@@ -195,3 +198,9 @@ class CancelableAsyncIterator(AsyncIterator[T], Generic[T]):
         target = self._operation if self._given is None else self._given
         reporter = Reporter(self.partial, self._settings.report_interval, self._settings.on_progress)
         return reporter.around(advance, target)
+
+
+async def _nothing() -> AsyncGenerator[Any, None]:
+    """Yield nothing, for a stream that was closed before it began."""
+    return
+    yield
