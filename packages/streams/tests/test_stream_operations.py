@@ -90,7 +90,7 @@ async def test_an_operation_of_its_own_inside_another(option: dict[str, Any]) ->
         assert stream.operation is not outer
         assert stream.operation.parent is outer
         context = stream.operation.context
-        assert context.name == option.get("name")
+        assert context.name == option.get("name", "stream")
         assert context.id == option.get("operation_id", context.id)
         assert context.status is OperationStatus.COMPLETED
         assert context.partial_result is outer.context.partial_result is stream.partial

@@ -28,6 +28,8 @@ def chunked_cancelable_stream(
     Nothing is lost: what came before the end of the source, or before an error of it, is handed out as a smaller chunk
     first; what was collected for a chunk when the stream was cancelled is in `rest`.
 
+    For limits, a token or a gate give it a `cancelable_stream`. Its own `partial` counts chunks.
+
     Args:
         stream: What `async for` takes.
         size: How many items a full chunk has.

@@ -11,7 +11,7 @@ from .settings import Settings
 def new_operation(settings: Settings, limits: Limits | None, parent: Cancelable | None = None) -> Cancelable:
     """Make an operation for a stream."""
     return Cancelable(
-        name=settings.name,
+        name=settings.name or "stream",
         operation_id=settings.operation_id,
         token=settings.token,
         sources=() if limits is None else (limits,),

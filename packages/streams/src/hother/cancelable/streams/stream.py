@@ -56,7 +56,7 @@ def cancelable_stream(
         buffer_limit: How many of them.
         gate: Holds the stream between two items while it is paused.
         operation_id: For the operation of the stream.
-        name: For the operation of the stream.
+        name: For the operation of the stream, which is called "stream" unless it is given.
 
     Returns:
         An async iterator, and a context manager that closes it. A `break` out of a bare `async for` closes it soon.
@@ -75,8 +75,9 @@ def cancelable_stream(
 
         async def main() -> None:
             stalling = simulate_stream("to-be-continued", StreamConfig(chunk_size=5, stall_after=2, stall_time=10))
+            stream = cancelable_stream(stalling, item_timeout=0.05)
             try:
-                async with cancelable_stream(stalling, item_timeout=0.05) as stream:
+                async with stream:
                     async for piece in stream:
                         print(piece)
                         #> to-be
