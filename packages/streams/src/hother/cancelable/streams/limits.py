@@ -52,7 +52,7 @@ class Limits(CancelationSource):
                 finally:
                     self._left -= clock.elapsed()
             assert self._fire is not None  # armed as long as the operation runs
-            self._fire(self._waited_in_all() if in_all else self._waited_for_an_item())
+            self._fire.now(self._waited_in_all() if in_all else self._waited_for_an_item())
             await checkpoint()
             raise AssertionError("an operation that has timed out goes no further")
 
