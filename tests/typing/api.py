@@ -10,6 +10,7 @@ from typing import Any, assert_type
 import anyio
 
 from hother.cancelable import (
+    AnyOfSource,
     Cancelable,
     CancelationError,
     CancelationReason,
@@ -22,6 +23,7 @@ from hother.cancelable import (
     cancelable,
     cancelable_combine,
     cancelable_method,
+    cancelable_stream,
     cancelable_with_condition,
     cancelable_with_signal,
     cancelable_with_token,
@@ -30,6 +32,8 @@ from hother.cancelable import (
     with_current_operation,
     with_timeout,
 )
+from hother.cancelable.sources import TimeoutSource
+from hother.cancelable.streams import CancelableAsyncIterator, chunked_cancelable_stream
 
 
 class Report(Cancelable):
@@ -184,3 +188,18 @@ def custom_sources() -> None:
     """A class with one coroutine is a source."""
     assert_type(Cancelable.with_source(FileAppeared(), name="watch"), Cancelable)
     assert_type(Cancelable().add_source(FileAppeared()), Cancelable)
+    either = FileAppeared() | TimeoutSource(3)
+    assert_type(either & AnyOfSource([FileAppeared()]), CancelationSource)
+    of_one_kind = [FileAppeared(), FileAppeared()]
+    assert_type(Cancelable(sources=of_one_kind), Cancelable)
+    assert_type(Cancelable.with_condition(lambda: of_one_kind, timedelta(seconds=1)), Cancelable)
+
+
+async def streams(operation: Cancelable) -> None:
+    """Streams keep the types of their items."""
+    assert_type(cancelable_stream(generator(3), operation, timeout=3), CancelableAsyncIterator[int])
+    assert_type(operation.stream(generator(3), item_timeout=timedelta(seconds=1)), CancelableAsyncIterator[int])
+    async for number in operation.stream(generator(3)):
+        assert_type(number, int)
+    async for numbers in chunked_cancelable_stream(generator(3), 2, max_wait=1):
+        assert_type(numbers, list[int])

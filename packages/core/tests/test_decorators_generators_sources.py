@@ -123,7 +123,7 @@ async def test_source_that_cannot_be_armed() -> None:
 
 @pytest.mark.loops("asyncio", "eager", "uvloop")
 async def test_native_cancel_while_a_step_waits_for_a_slow_source() -> None:
-    """A `task.cancel()` leaves as `CancelledError` once the source has stopped, and every scope is closed."""
+    """The item is handed out first, then `task.cancel()` leaves as `CancelledError`, and every scope is closed."""
     source, log = Waiting(), list[str]()
 
     @cancelable(sources=[source])
@@ -139,7 +139,7 @@ async def test_native_cancel_while_a_step_waits_for_a_slow_source() -> None:
             try:
                 async with aclosing(numbers()) as items:
                     async for _ in items:
-                        log.append("never")
+                        log.append("item")
             except asyncio.CancelledError:
                 log.append("cancelled")
                 assert current_operation() is None
@@ -160,6 +160,6 @@ async def test_native_cancel_while_a_step_waits_for_a_slow_source() -> None:
     assert log == []
     source.release.set()
     await task
-    assert log == ["closed", "cancelled", "goes on"]
+    assert log == ["item", "closed", "cancelled", "goes on"]
     assert source.log[:2] == ["started", "stopped"]
     assert source.log.count("started") == source.log.count("stopped")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import anyio
 import pytest
 
@@ -160,3 +162,45 @@ async def test_a_timeout_of_the_operation_ends_a_paused_stream() -> None:
     with pytest.raises(TimeoutCancelation, match="not done within 5 s"):
         await Consumer(cancelable_stream(paced((1, 1)), Cancelable.with_timeout(5), gate=gate)).run()
     assert anyio.current_time() - start == pytest.approx(5)
+
+
+async def test_a_listener_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged each time, and stops neither the other listeners nor the streams that wait."""
+    gate, heard = PauseGate(), list[bool]()
+
+    def fail() -> None:
+        raise RuntimeError("not today")
+
+    gate.listen(fail)
+    stop = gate.listen(lambda: heard.append(gate.is_paused))
+    gate.pause()
+    consumer = Consumer(cancelable_stream(counting(3), gate=gate, item_timeout=60))
+    async with anyio.create_task_group() as group:
+        group.start_soon(consumer.run)
+        await anyio.wait_all_tasks_blocked()
+        assert consumer.items == []
+        gate.resume()
+    assert consumer.items == [0, 1, 2]
+    assert heard == [True, False]
+    assert [(each.name, each.levelno) for each in caplog.records] == [("hother.cancelable", logging.ERROR)] * 2
+    assert "fail" in caplog.records[0].getMessage()
+    stop()
+    gate.pause()
+    assert heard == [True, False]
+
+
+async def test_a_listener_that_ends_everything() -> None:
+    """What is no error of the listener's leaves `resume`, and the streams that wait go on nevertheless."""
+    gate = PauseGate()
+    gate.pause()
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    gate.listen(interrupt)
+    async with anyio.create_task_group() as group:
+        group.start_soon(gate.wait)
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(KeyboardInterrupt):
+            gate.resume()
+    assert not gate.is_paused

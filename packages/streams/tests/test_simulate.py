@@ -174,3 +174,29 @@ async def test_closing_early() -> None:
     await stream.aclose()
     with pytest.raises(StopAsyncIteration):
         await anext(stream)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((3,), "text must be a str, not 3"),
+        ((b"abc",), "text must be a str, not b'abc'"),
+        ((None,), "text must be a str, not None"),
+        (("abc", {"delay": 1}), "config must be a StreamConfig, not {'delay': 1}"),
+        (("abc", 5), "config must be a StreamConfig, not 5"),
+    ],
+    ids=str,
+)
+def test_bad_arguments(arguments: tuple[Any, ...], message: str) -> None:
+    """They are refused at the call, before anybody iterates."""
+    with pytest.raises(TypeError) as caught:
+        simulate_stream(*arguments)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("size", [[1, 2], "3", None])
+def test_what_a_chunk_size_may_be(size: Any) -> None:
+    """The error names both kinds."""
+    with pytest.raises(TypeError) as caught:
+        StreamConfig(chunk_size=size)
+    assert str(caught.value) == f"chunk_size must be a whole number, or a tuple of two, not {size!r}"

@@ -119,7 +119,7 @@ async def test_the_first_item_of_a_stream_that_nobody_keeps(caplog: pytest.LogCa
 
 @every_way
 async def test_an_iterator_with_a_close_of_its_own(way: str) -> None:
-    """It is closed once: after its end, after a `break`, and where it was never asked for an item."""
+    """It is closed once: after its end, after a `break`, and where it was asked for no item."""
     async with stream_maker(way) as stream_of:
         numbers = Numbers(3)
         async with stream_of(numbers) as stream:
@@ -136,6 +136,14 @@ async def test_an_iterator_with_a_close_of_its_own(way: str) -> None:
         async with stream_of(numbers):
             pass
         assert numbers.closed == 1
+    async with stream_maker(way) as stream_of:
+        numbers = Numbers(3)
+        stream = stream_of(numbers)
+        aiter(stream)
+        for _ in range(2):
+            await stream.aclose()
+        assert numbers.closed == 1
+        assert [number async for number in stream] == []
 
 
 @every_way
@@ -246,7 +254,7 @@ async def test_the_ways_to_the_function() -> None:
     assert stream.partial.buffer == [1, 2]
     assert operation.is_completed
     with pytest.raises(TypeError, match="speed"):
-        operation.stream(count(3), speed=2)
+        operation.stream(count(3), speed=2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     with pytest.raises(TypeError, match="cancelable must be a Cancelable, not 5"):
         cancelable_stream(count(3), 5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 

@@ -134,7 +134,7 @@ async def test_an_operation_that_was_not_entered() -> None:
 
 
 @pytest.mark.parametrize("option", [{"name": "part"}, {"operation_id": "op-1"}])
-async def test_a_name_for_an_operation_that_has_its_own(option: dict[str, str]) -> None:
+async def test_a_name_for_an_operation_that_has_its_own(option: dict[str, Any]) -> None:
     """A name or id besides an operation that becomes the stream's own is refused; the source is not touched."""
     source = Source()
     stream = Cancelable(name="job").stream(source(), **option)
@@ -152,7 +152,8 @@ async def test_an_operation_that_has_ended(cancelled: bool) -> None:
         if cancelled:
             await operation.cancel()
             await checkpoint()
-    for options in ({}, {"item_timeout": 5}):
+    for_each: list[dict[str, Any]] = [{}, {"item_timeout": 5}]
+    for options in for_each:
         stream = operation.stream(source(), **options)
         with pytest.raises(RuntimeError, match=r"'job'.* has ended; a stream needs an operation that runs"):
             await anext(stream)

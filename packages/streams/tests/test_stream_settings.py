@@ -57,9 +57,12 @@ def test_a_number_of_items(name: str) -> None:
         ({"token": Cancelable(name="job")}, "token must be a CancelationToken, not <Cancelable"),
         ({"gate": True}, "gate must be a PauseGate, not True"),
         ({"on_progress": "print"}, "on_progress must be a function of a count and an item, not 'print'"),
+        ({"name": 3}, "name must be a str, not 3"),
+        ({"operation_id": 3}, "operation_id must be a str, not 3"),
+        ({"buffer_partial": 0}, "buffer_partial must be a bool, not 0"),
         ({"buffer_limit": None}, "buffer_limit must be a whole number, not None"),
     ],
-    ids=["token", "operation", "gate", "function", "limit"],
+    ids=["token", "operation", "gate", "function", "name", "id", "buffer", "limit"],
 )
 def test_an_option_of_another_kind(options: dict[str, Any], text: str) -> None:
     """The error names the argument, what it should be, and what it is."""

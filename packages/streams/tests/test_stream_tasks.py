@@ -48,7 +48,10 @@ async def test_closing_while_another_task_waits(way: str) -> None:
 
             async def close() -> None:
                 await source.asked.wait()
-                with pytest.raises(RuntimeError, match="already running"):
+                with pytest.raises(
+                    RuntimeError,
+                    match="another task waits for an item of this stream, which is already running; cancel",
+                ):
                     await stream.aclose()
                 source.release.set()
 
@@ -70,8 +73,14 @@ async def test_two_tasks_that_ask_for_an_item(way: str) -> None:
             await source.asked.wait()
             before = current_operation()
             for _ in range(3):
-                with pytest.raises(RuntimeError, match="already running"):
+                with pytest.raises(
+                    RuntimeError,
+                    match="another task waits for an item of this stream, which is already running; cancel",
+                ):
                     await anext(stream)
+                with pytest.raises(RuntimeError, match="another task waits"):
+                    async for _ in stream:
+                        pytest.fail("an item came")
                 assert current_operation() is before
             source.release.set()
 

@@ -4,7 +4,7 @@
 packages of this project.
 """
 
-from .backend import current_backend, current_loop
+from .backend import current_backend, current_loop, native_cancel_requests
 from .beside import TaskBeside, start_beside
 from .callbacks import ErrorCallback, ProgressCallback, StatusCallback
 from .cause import Cause
@@ -42,7 +42,7 @@ from .reason import CancelationReason, OperationStatus
 from .seconds import positive_seconds
 from .source import CancelationSource, Disarm, require_distinct
 from .state import OperationOptions, require
-from .stepping import end_steps, entered_here, step
+from .stepping import end_steps, entered_here, postponed, step
 from .stuck import set_stuck_after
 from .token import CancelationToken
 
@@ -88,8 +88,10 @@ __all__ = [
     "current_operation",
     "end_steps",
     "entered_here",
+    "native_cancel_requests",
     "positive_seconds",
     "post",
+    "postponed",
     "remove_observer",
     "require",
     "require_distinct",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import sys
 import time
@@ -106,8 +107,19 @@ class Lifecycle(Listening):
         finally:
             scope, self._scope = self._scope, None
             if scope is not None:
-                current.reset(self._previous)
-                scope.__exit__(None, None, None)
+                try:
+                    scope.__exit__(None, None, None)
+                except RuntimeError as error:
+                    if isinstance(self._loop, asyncio.AbstractEventLoop):
+                        self._scope = scope  # still open: it can be closed after the one inside it
+                    raise RuntimeError(
+                        f"the source of {self._label()} holds a cancel scope or task group open across its `yield`; "
+                        "iterate it inside an operation that you have entered, without limits, or in chunks with "
+                        "max_wait"
+                    ) from error
+                finally:
+                    if self._scope is None:
+                        current.reset(self._previous)
 
     async def _resume(self) -> None:
         """Open a scope for the next step, in whichever task takes it."""

@@ -21,7 +21,7 @@ from .threads import run_in_thread
 from .token import CancelationToken
 
 if TYPE_CHECKING:
-    from hother.cancelable.streams import CancelableAsyncIterator
+    from hother.cancelable.streams import CancelableAsyncIterator, StreamOptions
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -225,7 +225,7 @@ class Cancelable(Stoppable):
 
         yield call
 
-    def stream(self, stream: AsyncIterable[T], **options: Any) -> CancelableAsyncIterator[T]:
+    def stream(self, stream: AsyncIterable[T], **options: Unpack[StreamOptions]) -> CancelableAsyncIterator[T]:
         """Iterate a stream under this operation.
 
         Args:

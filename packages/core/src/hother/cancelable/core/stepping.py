@@ -5,11 +5,13 @@ A scope that is open across a `yield` interrupts the wrong code (https://peps.py
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, TypeVar
 
+from .backend import native_cancel_requests
 from .operation import Cancelable
 from .reason import OperationStatus
 
@@ -55,6 +57,8 @@ def stepwise(
 async def step(operation: Cancelable, advance: Callable[[], Awaitable[T]]) -> T:
     """Await one step with the operation's scope open around it, and nowhere else. The first one enters the operation.
 
+    A native cancel that comes while the sources are stopped after the step is delivered at the next wait.
+
     Returns:
         What the step gave.
 
@@ -75,8 +79,34 @@ async def step(operation: Cancelable, advance: Callable[[], Awaitable[T]]) -> T:
         if await operation.__aexit__(*sys.exc_info()):
             raise StopAsyncIteration from None
         raise
-    await operation._suspend()
+    try:
+        await operation._suspend()
+    except asyncio.CancelledError as error:
+        if not postponed(error):
+            raise
     return item
+
+
+def postponed(interruption: asyncio.CancelledError, before: int = 0) -> bool:
+    """Have a native cancel delivered at the next wait of the current task, where it would lose what was received.
+
+    A shielded scope does not stop `Task.cancel`, which `asyncio.timeout` uses, too. The number of requests that
+    `Task.cancelling` gives stays as it is.
+
+    Args:
+        interruption: What a wait has raised.
+        before: How many requests there were before that wait.
+
+    Returns:
+        Whether it is one; if not, it is to be raised.
+    """
+    if native_cancel_requests() <= before:
+        return False
+    task = asyncio.current_task()
+    assert task is not None
+    task.uncancel()
+    task.cancel(*interruption.args)
+    return True
 
 
 async def end_steps(operation: Cancelable, close: Callable[[], Awaitable[object]]) -> None:

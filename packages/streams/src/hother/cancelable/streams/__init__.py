@@ -2,6 +2,7 @@
 
 from .chunks import ChunkedStream, chunked_cancelable_stream
 from .gate import PauseGate
+from .options import StreamOptions
 from .partial import PartialResult
 from .simulate import StreamConfig, simulate_stream
 from .stream import CancelableAsyncIterator, cancelable_stream
@@ -12,6 +13,7 @@ __all__ = [
     "PartialResult",
     "PauseGate",
     "StreamConfig",
+    "StreamOptions",
     "cancelable_stream",
     "chunked_cancelable_stream",
     "simulate_stream",

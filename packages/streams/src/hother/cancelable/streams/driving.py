@@ -5,14 +5,15 @@ A scope that is open across a `yield` interrupts the wrong code (https://peps.py
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from functools import partial as bind
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from anyio.lowlevel import checkpoint
 
 from hother.cancelable import Cancelable, CancelationToken
-from hother.cancelable.core import end_steps, step
+from hother.cancelable.core import end_steps, entered_here, step
 
 from .iterating import close_iterator
 from .partial import PartialResult
@@ -27,6 +28,7 @@ async def drive_bare(
     iterator: AsyncIterator[T], partial: PartialResult, operation: Cancelable
 ) -> AsyncGenerator[T, None]:
     """Hand on what comes, inside an operation that the consumer's task has entered. The path that has to be fast."""
+    partial.began = True
     count, due = 0, TURN
 
     def look_at_once(_: CancelationToken) -> None:
@@ -55,6 +57,7 @@ async def drive_inside(
     iterator: AsyncIterator[T], partial: PartialResult, operation: Cancelable, advance: Callable[[], Awaitable[T]]
 ) -> AsyncGenerator[T, None]:
     """Hand on what `advance` gives, inside an operation that the consumer's task has entered."""
+    partial.began = True
     advance = _looking(operation, advance)
     try:
         while True:
@@ -72,6 +75,7 @@ async def drive_steps(
     iterator: AsyncIterator[T], partial: PartialResult, operation: Cancelable, advance: Callable[[], Awaitable[T]]
 ) -> AsyncGenerator[T, None]:
     """Hand on what `advance` gives, with an operation of the stream's own around each step."""
+    partial.began = True
     advance = _looking(operation, advance)
     try:
         while True:
@@ -82,7 +86,29 @@ async def drive_steps(
                 return
             yield item
     finally:
-        await end_steps(operation, bind(close_iterator, iterator, operation))
+        if entered_here(operation):  # its scope could not be closed, since the source has one open inside it
+            await _close_inside(iterator, operation, sys.exc_info()[1])
+        else:
+            await end_steps(operation, bind(_close, bind(close_iterator, iterator, operation)))
+
+
+async def _close_inside(iterator: AsyncIterator[Any], operation: Cancelable, error: BaseException | None) -> None:
+    """Close a source that holds a scope open, with no other scope around it than the operation's; leave that then."""
+    try:
+        if isinstance(iterator, AsyncGenerator):
+            await _close(iterator.aclose)
+    finally:
+        await operation.__aexit__(None if error is None else type(error), error, None)
+        del error  # or it would find itself in this frame
+
+
+async def _close(close: Callable[[], Awaitable[None]]) -> None:
+    """Close a source; a task group in it may give back in a group what has closed it, which is no error."""
+    try:
+        await close()
+    except BaseExceptionGroup as group:
+        if group.split(GeneratorExit)[1] is not None:
+            raise
 
 
 def _looking(operation: Cancelable, advance: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T]]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from hother.cancelable import CancelationToken
 
 T = TypeVar("T")
+
+logger = logging.getLogger("hother.cancelable")
 
 _RESUMED = "cancelled when the streams go on"
 
@@ -58,8 +61,8 @@ class PauseGate:
         """Let the streams go on."""
         resumed = self._closed.pop(_RESUMED, None)
         if resumed is not None:
+            resumed.cancel_sync()  # first of all, whatever the listeners do
             self._tell()
-            resumed.cancel_sync()
 
     async def wait(self) -> None:
         """Wait until streams are not held; return at once if they are not."""
@@ -76,7 +79,14 @@ class PauseGate:
         return held
 
     def listen(self, listener: Callable[[], object]) -> Callable[[], object]:
-        """Call `listener` after each change, in the thread that makes it.
+        """Call `listener` after each change, for example to show a pause or to act on it.
+
+        It is called without arguments, in the thread or signal handler that calls `pause` or `resume`, and should
+        return soon; what it is to know is in `is_paused`. When streams go on they may do so before it is called. An
+        exception of it is logged and stops no other listener.
+
+        Args:
+            listener: A plain function. The same one is called once, however often it was given.
 
         Returns:
             A function that ends this.
@@ -86,4 +96,7 @@ class PauseGate:
 
     def _tell(self) -> None:
         for listener in list(self._listeners):
-            listener()
+            try:
+                listener()
+            except Exception:
+                logger.exception("listener %r of a gate failed", listener)

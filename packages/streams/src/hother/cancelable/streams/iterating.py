@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import math
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from functools import partial as bind
 from typing import Any, TypeVar
 
 import anyio
@@ -13,6 +15,7 @@ from anyio.abc import AsyncResource
 from anyio.lowlevel import RunVar
 
 from hother.cancelable import Cancelable
+from hother.cancelable.core import current_loop
 
 T = TypeVar("T")
 
@@ -53,14 +56,31 @@ async def close_iterator(iterator: AsyncIterator[Any], operation: Cancelable | N
 
     A stream of anyio stays open: it belongs to those who have opened it, and they may go on to receive from it. While
     the consumer is being cancelled, or its operation was told to stop, the iterator is protected for a while.
+
+    asyncio closes all generators that are alive at the end of the loop, and those of a reference cycle, in any order
+    and at the same time. What it closes already is left to it.
     """
     close = getattr(iterator, "aclose", None)
     if close is None or isinstance(iterator, AsyncResource):
         return
+    if getattr(iterator, "ag_running", None) is not None and isinstance(current_loop(), asyncio.AbstractEventLoop):
+        close = bind(_close_on_asyncio, iterator, close)
     told = operation is not None and operation.cancel_requested
     told = told or anyio.current_effective_deadline() == -math.inf
-    with anyio.move_on_after(CLOSE_TIMEOUT if told else None, shield=told):
+    with anyio.move_on_after(CLOSE_TIMEOUT if told else None, shield=told) as limit:
         await close()
+    if limit.cancelled_caught:
+        logger.warning("the clean-up of the stream %r was cut off after %g s", iterator, CLOSE_TIMEOUT)
+
+
+async def _close_on_asyncio(generator: AsyncIterator[Any], close: Callable[[], Awaitable[object]]) -> None:
+    task = asyncio.current_task()
+    try:
+        if task is not None and type(task.get_coro()).__name__ == "async_generator_athrow":  # a task of the loop's
+            await asyncio.sleep(0)  # then what else it closes has begun
+    finally:
+        if not getattr(generator, "ag_running", False):
+            await close()
 
 
 def close_in_system_task(generator: AsyncGenerator[Any, None]) -> None:
@@ -74,6 +94,8 @@ def close_in_system_task(generator: AsyncGenerator[Any, None]) -> None:
 
 
 async def _close(generator: AsyncGenerator[Any, None]) -> None:
+    if getattr(generator, "ag_running", False):  # somebody closes it already
+        return
     try:
         await generator.aclose()
     except Exception:

@@ -32,7 +32,7 @@ def operation_under(given: Cancelable, settings: Settings, limits: Limits | None
         raise RuntimeError(f"{given!r} has ended; a stream needs an operation that runs, or was not entered yet")
     if settings.name is not None or settings.operation_id is not None:
         raise ValueError(f"the stream runs as {given!r}, which has a name and an id; give them there")
-    if settings.token is not None:
+    if settings.token is not None and settings.token is not given.token:
         given.token.link(settings.token)
     if limits is not None:
         given.add_source(limits)

@@ -11,14 +11,15 @@ class PartialResult:
     """What has come through a stream, kept up to date: after a cancel, an error or a `break` it tells how far it got.
 
     Attributes:
+        began: Whether the source was asked for an item.
         completed: Whether the source has come to its end.
     """
 
-    __slots__ = ("_count", "_kept", "completed")
+    __slots__ = ("_count", "_kept", "began", "completed")
 
     def __init__(self, keep: int) -> None:
         self._count: int | Callable[[], int] = 0
-        self.completed = False
+        self.began = self.completed = False
         self._kept: deque[Any] = deque(maxlen=keep)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 import anyio
 
 from hother.cancelable import Cancelable
+from hother.cancelable.core import native_cancel_requests, postponed
 
 from .partial import PartialResult
 
@@ -53,12 +55,19 @@ class Reporter:
                 answer = self._on_progress(count, item)
                 if inspect.isawaitable(answer):
                     await _protected(answer)
-            except Exception:
+            except (Exception, asyncio.CancelledError):  # a native cancel of this task does not get here
                 logger.exception("on_progress %r of a stream failed", self._on_progress)
 
 
 async def _protected(awaitable: Awaitable[object]) -> None:
-    with anyio.move_on_after(CALLBACK_TIMEOUT, shield=True) as limit:
-        await awaitable
+    """Await a callback; what interrupts it meanwhile must not lose the item, so it is left to the next wait."""
+    before = native_cancel_requests()
+    limit = anyio.move_on_after(CALLBACK_TIMEOUT, shield=True)
+    try:
+        with limit:
+            await awaitable
+    except asyncio.CancelledError as error:
+        if not postponed(error, before):
+            raise
     if limit.cancelled_caught:
         logger.warning("a progress callback of a stream was cut off after %g s", CALLBACK_TIMEOUT)

@@ -29,6 +29,10 @@ class Settings:
     name: str | None = None
 
     def __post_init__(self) -> None:
+        for name, text in (("name", self.name), ("operation_id", self.operation_id)):
+            if text is not None:
+                require(str, text, name, "a str")
+        require(bool, self.buffer_partial, "buffer_partial", "a bool")
         if self.token is not None:
             require(CancelationToken, self.token, "token", "a CancelationToken")
         if self.gate is not None:

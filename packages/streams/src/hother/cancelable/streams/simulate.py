@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import anyio
 
+from hother.cancelable.core import require
+
 from .settings import positive_count
 
 
@@ -40,10 +42,14 @@ class StreamConfig:
     seed: int | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.chunk_size, (int, float, tuple)):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"chunk_size must be a whole number, or a tuple of two, not {self.chunk_size!r}")
         for size in self.sizes:
             positive_count(size, "chunk_size")
         if len(self.sizes) != 2 or self.sizes[0] > self.sizes[1]:
-            raise ValueError(f"chunk_size must be a number, or the least and the most, not {self.chunk_size!r}")
+            raise ValueError(
+                f"chunk_size must be a whole number, or a tuple of the least and the most, not {self.chunk_size!r}"
+            )
         positive_count(self.burst_size, "burst_size")
         if self.stall_after is not None:
             positive_count(self.stall_after, "stall_after")
@@ -65,7 +71,7 @@ class StreamConfig:
 _RANGES = {"delay": 86_400.0, "jitter": 1.0, "stall_time": 86_400.0, "stall_probability": 1.0}
 
 
-async def simulate_stream(text: str, config: StreamConfig | None = None) -> AsyncGenerator[str, None]:
+def simulate_stream(text: str, config: StreamConfig | None = None) -> AsyncGenerator[str, None]:
     """Yield a text in pieces, as a slow source would send it.
 
     It waits with `anyio.sleep`, so on a virtual clock it takes no time.
@@ -73,8 +79,17 @@ async def simulate_stream(text: str, config: StreamConfig | None = None) -> Asyn
     Args:
         text: What to send. The pieces together are the text.
         config: How; in pieces of ten characters without any delay, unless given.
+
+    Raises:
+        TypeError: If the text is no `str`, or the configuration no `StreamConfig`.
     """
-    config = StreamConfig() if config is None else config
+    require(str, text, "text", "a str")
+    if config is not None:
+        require(StreamConfig, config, "config", "a StreamConfig")
+    return _simulate(text, StreamConfig() if config is None else config)
+
+
+async def _simulate(text: str, config: StreamConfig) -> AsyncGenerator[str, None]:
     dice = random.Random(config.seed)
     for number, piece in enumerate(_pieces(text, config, dice)):
         if number == config.stall_after or dice.random() < config.stall_probability:
