@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from hother.cancelable import CancelationToken
 
-T = TypeVar("T")
+from .log import logger
 
-logger = logging.getLogger("hother.cancelable")
+T = TypeVar("T")
 
 _RESUMED = "cancelled when the streams go on"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 import math
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial as bind
@@ -17,9 +16,9 @@ from anyio.lowlevel import RunVar
 from hother.cancelable import Cancelable
 from hother.cancelable.core import current_loop
 
-T = TypeVar("T")
+from .log import logger
 
-logger = logging.getLogger("hother.cancelable")
+T = TypeVar("T")
 
 _left: RunVar[list[AsyncGenerator[Any, None]]] = RunVar("hother.cancelable.streams.left")
 

@@ -19,7 +19,8 @@ class PartialResult:
 
     def __init__(self, keep: int) -> None:
         self._count: int | Callable[[], int] = 0
-        self.began = self.completed = False
+        self.began: bool = False
+        self.completed: bool = False
         self._kept: deque[Any] = deque(maxlen=keep)
 
     @property

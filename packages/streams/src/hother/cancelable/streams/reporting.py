@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -13,6 +12,7 @@ import anyio
 from hother.cancelable import Cancelable
 from hother.cancelable.core import native_cancel_requests, postponed
 
+from .log import logger
 from .partial import PartialResult
 
 T = TypeVar("T")
@@ -22,8 +22,6 @@ ProgressFunction = Callable[[int, Any], object]
 
 CALLBACK_TIMEOUT = 5.0
 """How long an async callback may take, in seconds. It is protected meanwhile, since its item is not handed out yet."""
-
-logger = logging.getLogger("hother.cancelable")
 
 
 class Reporter:
