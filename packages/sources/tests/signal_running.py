@@ -61,7 +61,7 @@ class Program:
         said = threading.Event()
 
         def storm() -> None:
-            while not said.is_set():
+            while not said.wait(0.0005):  # without a pause the program would do nothing but handle signals
                 self.receives(*numbers)
 
         sender = threading.Thread(target=storm)
