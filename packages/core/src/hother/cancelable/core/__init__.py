@@ -35,6 +35,7 @@ from .exceptions import (
 )
 from .firing import Fire
 from .listeners import Registration
+from .log import logger
 from .loops import Loop, Timer, post
 from .observer import Observer, add_observer, remove_observer
 from .operation import Cancelable
@@ -88,6 +89,7 @@ __all__ = [
     "current_operation",
     "end_steps",
     "entered_here",
+    "logger",
     "native_cancel_requests",
     "positive_seconds",
     "post",

@@ -21,7 +21,7 @@ from time import monotonic
 from types import FrameType
 from typing import Any
 
-from hother.cancelable.core import Loop, current_backend, post
+from hother.cancelable.core import Loop, current_loop, post
 
 from .waking import keep_awake, let_sleep
 
@@ -165,7 +165,7 @@ def watch(number: int, notify: Notify) -> Callable[[], None]:
             f"signals are received by the main thread alone, so nothing can wait for {signal_name(number)} in another "
             "one: install a handler in the main thread that calls `token.cancel_sync`, and use the token here"
         )
-    loop = current_backend()[1]
+    loop = current_loop()
     if number == getattr(signal, "SIGCHLD", None) and _is_uvloop(loop):  # its handler is none of Python's and not seen
         raise RuntimeError("uvloop keeps SIGCHLD for itself; wait for a process with ProcessSource")
     watched = _hub_of(signal.getsignal(number))

@@ -51,8 +51,9 @@ class TimeoutSource(CancelationSource):
 
     def __init__(self, timeout: float | timedelta, name: str | None = None) -> None:
         self.timeout: float = positive_seconds(timeout, "timeout")
-        self._is_named = bool(optional_name(name))
-        self.name: str = optional_name(name) or "timeout"
+        given = optional_name(name)
+        self._is_named = bool(given)
+        self.name: str = given or "timeout"
 
     async def wait(self) -> str:
         """Wait for that time."""

@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from hother.cancelable import CancelationToken
-
-from .log import logger
+from hother.cancelable.core import logger
 
 T = TypeVar("T")
 

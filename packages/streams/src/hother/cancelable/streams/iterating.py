@@ -14,9 +14,7 @@ from anyio.abc import AsyncResource
 from anyio.lowlevel import RunVar
 
 from hother.cancelable import Cancelable
-from hother.cancelable.core import current_loop
-
-from .log import logger
+from hother.cancelable.core import current_loop, logger
 
 T = TypeVar("T")
 

@@ -10,9 +10,8 @@ from typing import Any, TypeVar
 import anyio
 
 from hother.cancelable import Cancelable
-from hother.cancelable.core import native_cancel_requests, postponed
+from hother.cancelable.core import logger, native_cancel_requests, postponed
 
-from .log import logger
 from .partial import PartialResult
 
 T = TypeVar("T")
