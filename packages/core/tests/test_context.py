@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import threading
 from datetime import UTC, datetime, timedelta
 
 import anyio
+import anyio.to_thread
 import pytest
 from anyio.lowlevel import checkpoint
 
@@ -20,6 +22,7 @@ from hother.cancelable import (
     OperationContext,
     OperationStatus,
 )
+from hother.cancelable.core.state import OperationState
 
 FIELDS = {
     "id",
@@ -212,3 +215,28 @@ async def test_record_outlives_the_operation() -> None:
     for again in (copy.copy(context), copy.deepcopy(context), pickle.loads(pickle.dumps(context))):
         assert again is not context
         assert again.to_dict() == context.to_dict()
+
+
+async def test_record_that_is_made_in_a_thread_while_the_operation_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record that a thread has begun to make before the end tells of the end."""
+    made, ended = threading.Event(), threading.Event()
+    make = OperationState._new_context
+
+    def slowly(operation: OperationState) -> OperationContext:
+        context = make(operation)
+        made.set()
+        ended.wait()
+        return context
+
+    monkeypatch.setattr(OperationState, "_new_context", slowly)
+    contexts: list[OperationContext] = []
+    operation = Cancelable()
+    thread = threading.Thread(target=lambda: contexts.append(operation.context))
+    async with operation:
+        thread.start()
+        await anyio.to_thread.run_sync(made.wait)
+    ended.set()
+    await anyio.to_thread.run_sync(thread.join)
+    assert contexts == [operation.context]
+    assert operation.context.status is OperationStatus.COMPLETED
+    assert operation.context.end_time is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import threading
@@ -239,3 +240,13 @@ async def test_an_observer_need_not_care_for_everything() -> None:
     finally:
         remove_observer(plain)
     assert operation.is_cancelled
+
+
+@pytest.mark.loops("asyncio", "eager", "uvloop")  # trio refuses to end a task with its scope open
+async def test_an_operation_that_is_left_in_another_task_has_ended(following: Following) -> None:
+    """Observers hear of that end, too, or they would follow it for ever."""
+    operation = Cancelable()
+    await asyncio.create_task(operation.__aenter__())
+    with pytest.raises(RuntimeError, match="left in another task"):
+        await operation.__aexit__(None, None, None)
+    assert following.told[-1] == ("ended", operation, "failed")

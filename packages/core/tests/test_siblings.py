@@ -125,6 +125,7 @@ def test_the_facade_exports_what_core_exports() -> None:
         "current_loop",
         "end_steps",
         "entered_here",
+        "has_listeners",
         "logger",
         "native_cancel_requests",
         "positive_seconds",

@@ -9,7 +9,8 @@ import weakref
 
 import pytest
 
-from hother.cancelable import CancelationReason, CancelationToken, Registration
+from hother.cancelable import Cancelable, CancelationReason, CancelationToken, Registration
+from hother.cancelable.core import has_listeners
 
 
 class Counter:
@@ -239,3 +240,20 @@ def test_a_token_lets_go_of_callbacks_that_ran_or_were_taken_off() -> None:
     del called
     gc.collect()
     assert [reference() for reference in references] == [None, None]
+
+
+async def test_has_listeners_tells_whether_anybody_would_be_told() -> None:
+    """Operations that run, callbacks and linked tokens count, as long as they are there and were not told."""
+    token = CancelationToken()
+    assert not has_listeners(token)
+    async with Cancelable.with_token(token):
+        assert has_listeners(token)
+    assert not has_listeners(token)
+    registration = token.on_cancel(print)
+    assert has_listeners(token)
+    registration.unregister()
+    linked = CancelationToken.any_of(token)
+    assert has_listeners(token)
+    token.cancel_sync()
+    assert not has_listeners(token)
+    assert linked.is_cancelled

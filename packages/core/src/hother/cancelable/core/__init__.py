@@ -34,7 +34,7 @@ from .exceptions import (
     TimeoutCancelation,
 )
 from .firing import Fire
-from .listeners import Registration
+from .listeners import Registration, has_listeners
 from .log import logger
 from .loops import Loop, Timer, post
 from .observer import Observer, add_observer, remove_observer
@@ -89,6 +89,7 @@ __all__ = [
     "current_operation",
     "end_steps",
     "entered_here",
+    "has_listeners",
     "logger",
     "native_cancel_requests",
     "positive_seconds",

@@ -154,6 +154,8 @@ class Lifecycle(Listening):
                 self._running_sources.abandon()
             self._error = "RuntimeError: left in another task"
             self._end(OperationStatus.FAILED, self._token._seal())
+            if everywhere or self._observers:
+                notify(self, "operation_ended")
             self._mark_left()
         else:  # back in its own task, which alone can close what it has opened
             await self._after_sources(None, None, None)

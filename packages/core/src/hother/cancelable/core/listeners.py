@@ -41,6 +41,11 @@ class Listener(Protocol):
         """React on the loop `here`, else join the outbox; return a token that is cancelled with this one."""
 
 
+def has_listeners(token: CancelationToken) -> bool:
+    """Tell whether anybody would be told now: an operation that runs, a callback, a waiting task, a linked token."""
+    return bool(token._listeners)
+
+
 def propagate(token: CancelationToken, cause: Cause, here: Loop | None) -> None:
     """Tell everybody who waits on a token, and on the tokens linked to it, each exactly once.
 

@@ -166,7 +166,11 @@ class OperationState:
     @property
     def context(self) -> OperationContext:
         """The record of this operation, kept up to date."""
-        return self._token._once("context", self._new_context)
+        context: OperationContext | None = self._token._facts.get("context")
+        if context is None:
+            context = self._token._once("context", self._new_context)
+            self._write(context)  # the operation may have ended while a thread made the record
+        return context
 
     @property
     def is_running(self) -> bool:
