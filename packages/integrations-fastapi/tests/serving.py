@@ -1,91 +1,45 @@
-"""A real server, and a client that speaks raw bytes and can die at any point."""
+"""Real servers, each in a thread of the test's own process, so that the app and the test share a journal."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import socket
-import struct
+import sys
 import threading
 import time
+import warnings
 from collections.abc import Generator
-from typing import Any
 
 import pytest
-import uvicorn
 from starlette.types import ASGIApp
 
-SERVERS = {"h11": ("h11", "asyncio"), "httptools": ("httptools", "uvloop")}
+from .clients import Client, Journal, quickest
+from .runners import WebSockets, make_runner
 
+__all__ = ["Client", "Journal", "Server", "each_server", "every_server", "quickest", "serving"]
 
-class Client:
-    """A connection to the server."""
+PATIENCE = 15.0
+"""How long a server may take to stop, in seconds, once its clients have gone."""
+EXPECTED = ("Embedded server is experimental!",)
+"""What a server always says."""
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
-        self.received = b""
+_not_on_windows = pytest.mark.skipif(sys.platform == "win32", reason="not made for Windows")
+_of_uvicorn = ["h11", pytest.param("httptools", marks=_not_on_windows)]
+_others = ["hypercorn", "hypercorn-trio", pytest.param("granian", marks=_not_on_windows)]
 
-    def send(self, data: bytes) -> None:
-        """Send raw bytes."""
-        self.socket.sendall(data)
-
-    def get(self, path: str) -> None:
-        """Send a whole GET request."""
-        self.send(f"GET {path} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
-
-    def start_post(self, path: str, *headers: str) -> None:
-        """Send the head of a chunked POST request."""
-        head = [f"POST {path} HTTP/1.1", "Host: test", "Transfer-Encoding: chunked", *headers]
-        self.send("\r\n".join([*head, "", ""]).encode())
-
-    def chunk(self, data: bytes) -> None:
-        """Send a piece of the body; an empty one ends it."""
-        self.send(b"%x\r\n%s\r\n" % (len(data), data))
-
-    def read_until(self, mark: bytes) -> bytes:
-        """Return what the server sends up to and with a mark."""
-        while mark not in self.received:
-            data = self.socket.recv(65536)
-            assert data, f"the connection was closed before {mark!r}; received {self.received!r}"
-            self.received += data
-        found, _, self.received = self.received.partition(mark)
-        return found + mark
-
-    def response(self) -> tuple[int, bytes]:
-        """Return the status and body of a response with a content length."""
-        head = self.read_until(b"\r\n\r\n")
-        length = next(int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if b"content-length" in line)
-        while len(self.received) < length:
-            data = self.socket.recv(65536)
-            assert data, "the connection was closed within the body"
-            self.received += data
-        body, self.received = self.received[:length], self.received[length:]
-        return int(head.split()[1]), body
-
-    def close(self) -> float:
-        """Close the connection, as a program does that ends, and return when."""
-        self.socket.close()
-        return time.monotonic()
-
-    def kill(self) -> float:
-        """Reset the connection, and return when."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.socket.close()
-        return time.monotonic()
+each_server = pytest.mark.parametrize("kind", _of_uvicorn)
+"""Run a test on uvicorn: h11 with asyncio, httptools with uvloop."""
+every_server = pytest.mark.parametrize("kind", [*_of_uvicorn, *_others])
+"""Run a test on uvicorn, on hypercorn with asyncio and with trio, and on granian."""
 
 
 class Server:
     """An app that is being served."""
 
-    def __init__(self, app: ASGIApp, kind: str) -> None:
-        http, loop = SERVERS[kind]
-        config = uvicorn.Config(
-            app, http=http, loop=loop, ws="none", log_config=None, access_log=False, timeout_graceful_shutdown=5
-        )
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._socket.getsockname()[1]
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
+    def __init__(self, app: ASGIApp, kind: str, ws: WebSockets) -> None:
+        self._runner = make_runner(app, kind, ws)
+        self.port: int = self._runner.port
+        self._thread = threading.Thread(target=self._runner.run, name=f"test server {kind}", daemon=True)
         self._clients: list[Client] = []
 
     def connect(self) -> Client:
@@ -98,7 +52,7 @@ class Server:
         """Start serving."""
         self._thread.start()
         deadline = time.monotonic() + 10
-        while not self._server.started:
+        while not self._runner.is_ready():
             assert time.monotonic() < deadline, "the server did not start"
             time.sleep(0.01)
 
@@ -106,28 +60,33 @@ class Server:
         """Stop serving, and make sure that no request hangs."""
         for client in self._clients:
             client.close()
-        self._server.should_exit = True
-        self._thread.join(15)
-        self._socket.close()
+        self._runner.stop()
+        self._thread.join(PATIENCE)
         assert not self._thread.is_alive(), "a request is still running"
 
 
-each_server = pytest.mark.parametrize("kind", SERVERS)
-
-
 @contextlib.contextmanager
-def serving(app: ASGIApp, kind: str) -> Generator[Server]:
-    """Serve an app with uvicorn; fails where the server logs a warning or an error."""
+def serving(app: ASGIApp, kind: str, ws: WebSockets = "none") -> Generator[Server]:
+    """Serve an app; fails where the server logs a warning or an error, or where a request outlives its client.
+
+    Args:
+        app: What to serve.
+        kind: A name from `every_server`.
+        ws: What uvicorn serves web sockets with; hypercorn and granian always serve them, in their own way.
+    """
     log = _Log()
     logging.getLogger().addHandler(log)
-    server = Server(app, kind)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
-        logging.getLogger().removeHandler(log)
-    assert log.messages == []
+    with warnings.catch_warnings():
+        if ws == "websockets":  # deprecated, and still in use
+            warnings.simplefilter("ignore")
+        server = Server(app, kind, ws)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+            logging.getLogger().removeHandler(log)
+    assert not log.messages, "\n".join(log.messages)
 
 
 class _Log(logging.Handler):
@@ -136,29 +95,5 @@ class _Log(logging.Handler):
         self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.messages.append(self.format(record))
-
-
-class Journal:
-    """What happened on the server, and when."""
-
-    def __init__(self) -> None:
-        self._happened: dict[str, float] = {}
-        self._changed = threading.Condition()
-        self.values: dict[str, Any] = {}
-
-    def note(self, event: str, value: object = None) -> None:
-        """Note that something happened now."""
-        with self._changed:
-            self._happened[event] = time.monotonic()
-            self.values[event] = value
-            self._changed.notify_all()
-
-    def when(self, event: str, timeout: float = 5) -> float:
-        """Wait for something to happen and return when it did."""
-        with self._changed:
-            assert self._changed.wait_for(lambda: event in self._happened, timeout), f"{event!r} has not happened"
-            return self._happened[event]
-
-    def __contains__(self, event: object) -> bool:
-        return event in self._happened
+        if (message := self.format(record)) not in EXPECTED:
+            self.messages.append(message)

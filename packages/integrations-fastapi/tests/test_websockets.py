@@ -9,7 +9,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from hother.cancelable import Cancelable, CancelationReason
 from hother.cancelable.integrations.fastapi import cancelable_dependency, get_request_token
-from hother.cancelable.integrations.fastapi.monitor import FRAMES
+from hother.cancelable.integrations.fastapi.channel import FRAMES
 
 from .hand_made import Channel
 

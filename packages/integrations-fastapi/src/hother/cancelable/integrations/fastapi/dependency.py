@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from datetime import timedelta
-from typing import Self
+from typing import Self, Unpack
 
 from starlette.requests import HTTPConnection
 
-from hother.cancelable import Cancelable
+from hother.cancelable import Cancelable, OperationStatus
+from hother.cancelable.core import OperationOptions, positive_seconds
 
-from .token import get_request_token
+from .token import get_request_token, lift_default_timeout
 
 
 class RequestCancelable(Cancelable):
     """An operation that gives itself when it is awaited: a dependency and its result in one."""
 
-    __slots__ = ()
+    __slots__ = ("_request_token",)
+
+    def __init__(self, **options: Unpack[OperationOptions]) -> None:
+        super().__init__(**options)
+        self._request_token = options.get("token")
+
+    def check(self) -> None:
+        """Raise if this operation was told to stop; in a plain endpoint, which cannot enter it, if the client has left.
+
+        Raises:
+            CancelationError: The class that belongs to the reason, `DisconnectCancelation` for a client that left.
+        """
+        super().check()
+        if self._request_token is not None and self._status is OperationStatus.PENDING:
+            self._request_token.check()
 
     def __await__(self) -> Generator[None, None, Self]:
         return self
@@ -28,8 +43,14 @@ def cancelable_dependency(
 ) -> RequestCancelable:
     """Make the operation of a request: it ends when the client leaves or time is up. The endpoint enters it.
 
-    Use it as `Depends(cancelable_dependency)`, or call it in a dependency of your own to give a timeout; the result
-    may be awaited or not. Nothing of it is a parameter of the endpoint, so no client controls the timeout.
+    Use it as `Depends(cancelable_dependency)`; for a timeout, use `cancelable_within`. Or call it in a dependency of
+    your own, where the timeout is a setting of the app; the result may be awaited or not. Nothing of it is a parameter
+    of the endpoint, so no client controls the timeout.
+
+    A timeout that is given here takes the place of the middleware's default one.
+
+    An endpoint that is a plain function cannot enter the operation, and no timeout begins. It calls `check()`, which
+    raises as soon as the client has left.
 
     Without `RequestCancelationMiddleware` a call without a request makes an operation that only has the timeout, since
     nobody tells it of the client; hand the request over there. What else to know: `get_request_token`.
@@ -52,14 +73,15 @@ def cancelable_dependency(
         from hother.cancelable.integrations.fastapi import cancelable_dependency
 
         app = FastAPI()
+        app.state.timeout = 30
 
 
-        async def at_most_30_seconds(request: Request) -> Cancelable:
-            return await cancelable_dependency(request, timeout=30)
+        async def as_configured(request: Request) -> Cancelable:
+            return cancelable_dependency(request, timeout=request.app.state.timeout)
 
 
         @app.get("/report")
-        async def report(cancel: Annotated[Cancelable, Depends(at_most_30_seconds)]) -> str:
+        async def report(cancel: Annotated[Cancelable, Depends(as_configured)]) -> str:
             async with cancel:
                 return "done"
         ```
@@ -67,7 +89,10 @@ def cancelable_dependency(
     if request is None:
         return RequestCancelable(timeout=timeout)
     name = f"{request.scope.get('method', 'WebSocket')} {request.scope['path']}"  # a web socket has no method
-    return RequestCancelable(name=name, timeout=timeout, token=get_request_token(request))
+    operation = RequestCancelable(name=name, timeout=timeout, token=get_request_token(request))
+    if timeout is not None:
+        lift_default_timeout(request)
+    return operation
 
 
 async def _as_fastapi_sees_it(request: HTTPConnection) -> Cancelable:
@@ -76,3 +101,46 @@ async def _as_fastapi_sees_it(request: HTTPConnection) -> Cancelable:
 
 
 vars(cancelable_dependency)["__wrapped__"] = _as_fastapi_sees_it
+
+
+def cancelable_within(timeout: float | timedelta) -> Callable[[HTTPConnection], Awaitable[Cancelable]]:
+    """Make a dependency: the operation of a request, which ends when the client leaves or time is up.
+
+    The endpoint enters it. Whoever depends on the same function within a request gets the same operation, so keep the
+    function in a name to share it, or to replace it with `dependency_overrides`. It works in HTTP and web socket
+    routes, adds nothing to the OpenAPI schema, and no client controls the timeout.
+
+    Args:
+        timeout: How long the operation may take from entry, in seconds or as a `timedelta`.
+
+    Returns:
+        A coroutine function for `Depends`. It raises what `cancelable_dependency` raises.
+
+    Raises:
+        TypeError: If the timeout is no time span.
+        ValueError: If the timeout is zero, negative or NaN.
+
+    Example:
+        ```python
+        from typing import Annotated
+
+        from fastapi import Depends, FastAPI
+        from hother.cancelable import Cancelable
+        from hother.cancelable.integrations.fastapi import cancelable_within
+
+        app = FastAPI()
+        at_most_30_seconds = cancelable_within(30)
+
+
+        @app.get("/report")
+        async def report(cancel: Annotated[Cancelable, Depends(at_most_30_seconds)]) -> str:
+            async with cancel:
+                return "done"
+        ```
+    """
+    seconds = positive_seconds(timeout, "timeout")
+
+    async def cancelable_within_timeout(request: HTTPConnection) -> Cancelable:
+        return cancelable_dependency(request, seconds)
+
+    return cancelable_within_timeout

@@ -18,6 +18,15 @@ def is_disconnect(message: Message) -> bool:
     return message["type"] in ("http.disconnect", "websocket.disconnect")
 
 
+def name_of_close(message: Message | None) -> str:
+    """Return what the peer of a web socket said when it closed; 1005 and 1006 say nothing, not even that it did."""
+    code = None if message is None else message.get("code")
+    if message is None or code in (None, 1005, 1006):
+        return ""
+    reason = message.get("reason")
+    return f" (close code {int(code)}{f': {reason}' if reason else ''})"
+
+
 def expects_continue(scope: Scope) -> bool:
     """Tell whether the client sends its body only when somebody reads it (`Expect: 100-continue`)."""
     headers: Iterable[tuple[bytes, bytes]] = scope.get("headers") or ()

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Awaitable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from anyio.lowlevel import checkpoint
 from starlette.types import Message, Receive, Scope, Send
 
 from hother.cancelable import CancelationReason, CancelationToken, current_operation
-from hother.cancelable.core import Loop, TaskBeside, current_loop, post, start_beside
+from hother.cancelable.core import Loop, TaskBeside, current_loop, has_listeners, post, start_beside
 
-from .messages import HTTP_DISCONNECT, WEBSOCKET_DISCONNECT, ends_response, expects_continue, is_disconnect
+from .answers import STATUS_KEY, answer_to
+from .channel import Channel
+from .messages import HTTP_DISCONNECT, WEBSOCKET_DISCONNECT, is_disconnect, name_of_close
+
+if TYPE_CHECKING:
+    from .ending import Ending
 
 SCOPE_KEY: Final = "hother.cancelable.monitor"
 """Where the scope of a request keeps its monitor."""
@@ -24,15 +28,13 @@ GRACE: Final = 0.05
 
 A `StreamingResponse` listens beside its generator and cancels it. An operation in there ends for its own reason first.
 """
-FRAMES: Final = 32
-"""How many messages of a web socket are read ahead at most, so that the close behind them is seen."""
 BACKOFF: Final = 1.0
 """How long to leave a server alone, in seconds, that sends body messages after the last one."""
 
 _making = threading.Lock()
 
 
-class Monitor:
+class Monitor(Channel):
     """Stands between the server and the app: the app reads and sends through it.
 
     As long as nobody asks for the token it only passes messages on. From then on a task of its own reads one message
@@ -42,21 +44,13 @@ class Monitor:
         left: Whether the client left before the response was complete.
         over: Whether the response is complete or the request was given back; what comes now is not the client leaving.
         started: Whether the app has begun its response.
+        endings: What may end the request from the server's side.
     """
 
-    # Defaults of the class: a request that is not watched changes hardly any of them.
     left: bool = False
-    over: bool = False
-    started: bool = False
-    _asked = False
-    _body_complete = False
-    _disconnect: Message | None = None
-    _error: Exception | None = None
-    _held: tuple[Message, ...] = ()
-    _news: anyio.Event | None = None
-    _reading = False
+    endings: tuple[Ending, ...] = ()
+    _ended: tuple[CancelationReason, str] | None = None
     _token: CancelationToken | None = None
-    _trailers = False
     _watcher: TaskBeside | None = None
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, body_was_read: bool = False) -> None:
@@ -73,8 +67,8 @@ class Monitor:
         with _making:
             if (token := self._token) is None:
                 self._token = token = CancelationToken()
-        if self.left:
-            token.cancel_sync(CancelationReason.DISCONNECT, MESSAGE)
+        if self._ended is not None:
+            token.cancel_sync(*self._ended)
         elif self._watcher is None and not self.over:
             if _runs_here(self._loop):
                 self._start()
@@ -94,17 +88,16 @@ class Monitor:
         """
         was_over = self.over
         if not was_over:
-            if message["type"] == "http.response.start":
-                self.started = True
-                self._trailers = message.get("trailers", False)
-            elif ends_response(message, self._trailers):
-                self.over = True
+            self.note(message)
+            if self.over and not self._http:
+                await self.stop()  # granian sends no close while somebody receives
         try:
             await self._send(message)
         except OSError:
             if not was_over:
                 self.over = False
-                await self._leave()
+                await self._let_close_be_read()
+                self._leave()
             raise
 
     async def receive(self) -> Message:
@@ -116,6 +109,8 @@ class Monitor:
         looks = self._only_looks()
         while looks or not self._held:
             if self._disconnect is not None:
+                if self._http and not looks:
+                    await self._let_operations_end()
                 await _be_interrupted()
                 return self._disconnect
             if self._error is not None:
@@ -139,7 +134,7 @@ class Monitor:
         after_body = self._body_complete
         message = await self._read()
         if is_disconnect(message):
-            await self._leave()
+            self._leave()
             if not looks:
                 await self._let_operations_end()
         elif looks:
@@ -160,78 +155,62 @@ class Monitor:
                 self._error = error
                 return
             if is_disconnect(message):
-                await self._leave()
+                self._leave()
                 return
             self._hold(message, after_body)
             if after_body:
                 await anyio.sleep(BACKOFF)
 
-    def _may_read_ahead(self) -> bool:
-        limit = 1 if self._http else FRAMES
-        return (len(self._held) < limit or self._body_complete) and not self._body_waits_to_be_asked_for()
-
-    def _hold(self, message: Message, after_body: bool) -> None:
-        """Keep a message for the app; what a server sends after the body says nothing."""
-        if not after_body:
-            self._held += (message,)
-
-    def _body_waits_to_be_asked_for(self) -> bool:
-        return not self._asked and self._http and expects_continue(self._scope)
-
-    async def _read(self) -> Message:
-        """Await the server's one `receive()` that is in flight at a time."""
-        self._reading = True
-        try:
-            message = await self._receive()
-        finally:
-            self._reading = False
-            self._tell_news()
-        if is_disconnect(message):
-            self._disconnect = message
-        elif self._http:
-            self._body_complete = self._body_complete or not message.get("more_body", False)
-        return message
-
-    async def _leave(self) -> None:
+    def _leave(self) -> None:
         """Note that the client has left, and tell everybody, unless the response is complete."""
         if self.over:
             return
         self.left = True
-        if self._token is not None:
-            await self._token.cancel(CancelationReason.DISCONNECT, MESSAGE)
+        self._scope[STATUS_KEY] = answer_to(CancelationReason.DISCONNECT).status
+        self.end_operations(CancelationReason.DISCONNECT, MESSAGE + name_of_close(self._disconnect))
+
+    def end_operations(self, reason: CancelationReason, message: str) -> bool:
+        """Cancel the token of the request, also where it is asked for later; on its loop.
+
+        Returns:
+            Whether somebody listens to it.
+        """
+        self._ended = self._ended or (reason, message)
+        if self._token is None:
+            return False
+        listened = has_listeners(self._token)
+        self._token.cancel_sync(reason, message)
+        return listened
 
     async def _let_operations_end(self) -> None:
         if self.left and self._token is not None:
             await anyio.sleep(GRACE)
+            await _be_interrupted()  # a loop that was busy all the time gives them no turn before
 
-    def _only_looks(self) -> bool:
-        """Tell whether the app asks in a cancelled scope, as `Request.is_disconnected` does."""
-        return self._http and anyio.current_effective_deadline() == -math.inf
+    async def _let_close_be_read(self) -> None:
+        """Give the watch of a web socket a moment to read the close code, which the error of a send does not tell."""
+        if self._watcher is None or self._http:
+            return
+        with anyio.move_on_after(GRACE):
+            while self._disconnect is None:
+                await self._wait_for_news()
 
-    def _take(self) -> Message:
-        message, *rest = self._held
-        self._held = tuple(rest)
-        self._tell_news()
-        return message
-
-    def _take_error(self) -> Exception:
-        assert self._error is not None
-        error, self._error = self._error, None
-        return error
-
-    async def _wait_for_news(self) -> None:
-        if self._news is None:
-            self._news = anyio.Event()
-        await self._news.wait()
-
-    def _tell_news(self) -> None:
-        if self._news is not None:
-            self._news.set()
-            self._news = None
+    @property
+    def disconnect(self) -> Message | None:
+        """What the server said when the client had left."""
+        return self._disconnect if self.left else None
 
     def _start(self) -> None:
         if self._watcher is None and not self.over:
             self._watcher = start_beside(self._loop, self._watch, "watch for the client leaving")
+
+    def resume(self, send: Send) -> None:
+        """Watch again after `stop`, because a response follows, which is sent through this."""
+        self._send = send
+        self.over = False
+        if self._disconnect is not None:
+            self._leave()
+        self.token()
 
     async def stop(self) -> None:
         """Stop watching; messages are still passed on. Returns when nothing of the monitor runs any more."""
