@@ -5,53 +5,64 @@ Start it with
     python examples/03_integrations/04_fastapi_example.py
 
 and type the commands that it prints into another terminal. The server tells how each operation ends: the client left,
-time is up, or somebody cancelled it by its id. It shows
+time is up, somebody cancelled it by its id, or the server shuts down (press Ctrl-C while something runs). It shows
 
-- a long request that ends when its client leaves, and a stream that does,
-- a request that may take two seconds and not more,
+- a long request that ends when its client leaves; the same in a plain function, which runs in a thread,
+- a request that may take two seconds and not more, and a limit for all others,
+- event streams: a generator under an operation, and one of FastAPI's own,
+- a web socket, whose session ends with its peer or after five minutes,
 - a list of everything that runs, and how to cancel one of them by its id,
-- two kinds of background jobs, which go on when their client has left,
+- background jobs, which go on when their client has left, and tell honestly whether they have ended,
 - an upload that reports its progress, and one that is read while it arrives.
 
 Or serve it with any ASGI server: `uvicorn examples.03_integrations.04_fastapi_example:app`.
 """
 
 import argparse
-import asyncio
 import hashlib
-import uuid
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Annotated, Any
 
 import anyio
 import uvicorn
-from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request, UploadFile
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request, UploadFile, WebSocket
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from hother.cancelable import (
     Cancelable,
     CancelationReason,
-    CancelationToken,
-    ManualCancelation,
-    OperationContext,
-    TimeoutCancelation,
+    Observer,
+    add_observer,
+    current_operation,
+    remove_observer,
 )
-from hother.cancelable.integrations.fastapi import RequestCancelationMiddleware, cancelable_dependency
-
-app = FastAPI(title="Work that stops when it should")
-app.add_middleware(RequestCancelationMiddleware)
+from hother.cancelable.integrations.fastapi import (
+    BackgroundJobs,
+    CancelableStreamingResponse,
+    CancelableWebSocket,
+    GracefulShutdown,
+    JobNotFound,
+    JobStatus,
+    RequestCancelationMiddleware,
+    add_cancelation_handlers,
+    cancelable_dependency,
+    cancelable_responses,
+    cancelable_streaming_response,
+    cancelable_within,
+    with_cancelation,
+)
 
 ENDINGS: dict[CancelationReason | None, str] = {
     CancelationReason.DISCONNECT: "the client left",
     CancelationReason.TIMEOUT: "time is up",
     CancelationReason.MANUAL: "cancelled by id",
+    CancelationReason.SHUTDOWN: "the server shuts down",
 }
-
-running: dict[str, Cancelable] = {}
-progress: dict[str, str] = {}
-tokens: dict[str, CancelationToken] = {}
-jobs: set[asyncio.Task[None]] = set()
+UntilClientLeaves = Annotated[Cancelable, Depends(cancelable_dependency)]
+TwoSecondsAtMost = Annotated[Cancelable, Depends(cancelable_within(2))]
 
 
 # What runs, and how it ended
@@ -62,27 +73,51 @@ def say(text: str) -> None:
     print(f"{datetime.now().astimezone():%H:%M:%S} {text}", flush=True)
 
 
-def follow(operation: Cancelable) -> Cancelable:
-    """List an operation as long as it runs, and tell the terminal when it starts and how it ends."""
+class Terminal(Observer):
+    """Lists every operation as long as it runs, and tells the terminal when it starts and how it ends."""
 
-    def started(context: OperationContext) -> None:
-        running[context.id] = operation
-        say(f"{context.name} started, its id is {context.id}")
+    def __init__(self) -> None:
+        self.running: dict[str, Cancelable] = {}
+        self.progress: dict[str, str] = {}
 
-    def ended(context: OperationContext, error: BaseException | None = None) -> None:
-        running.pop(context.id, None)
-        progress.pop(context.id, None)
+    def operation_started(self, operation: Cancelable) -> None:
+        self.running[operation.operation_id] = operation
+        say(f"{operation.context.name} started, its id is {operation.operation_id}")
+
+    def progress_reported(self, operation: Cancelable, message: Any, metadata: dict[str, Any] | None) -> None:
+        self.progress[operation.operation_id] = str(message)
+
+    def operation_ended(self, operation: Cancelable) -> None:
+        self.running.pop(operation.operation_id, None)
+        self.progress.pop(operation.operation_id, None)
+        context = operation.context
         how = ENDINGS.get(context.cancel_reason, str(context.cancel_reason)) if context.is_cancelled else "done"
-        say(f"{context.name} ended: {error or how}")
-
-    def moved(operation_id: str, message: str, metadata: dict[str, Any] | None) -> None:
-        progress[operation_id] = message
-
-    return operation.on_start(started).on_progress(moved).on_complete(ended).on_cancel(ended).on_error(ended)
+        say(f"{context.name} ended: {context.error or how}")
 
 
-async def work(operation: Cancelable, seconds: float) -> None:
+terminal = Terminal()
+shutdown = GracefulShutdown(grace=5)
+jobs = BackgroundJobs(shutdown.token)
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+    """Follow operations, and end them when the server shuts down."""
+    add_observer(terminal)
+    async with shutdown.lifespan(app):
+        yield
+    remove_observer(terminal)
+
+
+app = FastAPI(title="Work that stops when it should", lifespan=lifespan, responses=cancelable_responses())
+app.add_middleware(RequestCancelationMiddleware, default_timeout=120, shutdown=shutdown)
+add_cancelation_handlers(app)
+
+
+async def work(seconds: float) -> None:
     """Do something that takes its time. It knows nothing of clients; its `finally` runs however it ends."""
+    operation = current_operation()
+    assert operation is not None
     try:
         for tenth in range(int(seconds * 10)):
             await operation.report_progress(f"{tenth / 10} of {seconds} seconds")
@@ -94,53 +129,67 @@ async def work(operation: Cancelable, seconds: float) -> None:
 # Requests: the client leaves, or time is up
 
 
-async def until_client_leaves(operation: Annotated[Cancelable, Depends(cancelable_dependency)]) -> Cancelable:
-    """Give the endpoint an operation that ends when the client leaves."""
-    return follow(operation)
-
-
-async def two_seconds_at_most(request: Request) -> Cancelable:
-    """Give the endpoint an operation that also ends after two seconds."""
-    return follow(await cancelable_dependency(request, timeout=2.0))
-
-
 @app.get("/long")
-async def long(cancel: Annotated[Cancelable, Depends(until_client_leaves)], seconds: float = 60) -> str:
+async def long(cancel: UntilClientLeaves, seconds: float = 60) -> str:
     """Work for a minute. Kill the client, and the work stops."""
     async with cancel:
-        await work(cancel, seconds)
+        await work(seconds)
+    return "done\n"
+
+
+@app.get("/thread")
+@with_cancelation
+def thread(seconds: float = 60) -> str:
+    """Do the same in a plain function, which FastAPI runs in a thread; it has to ask."""
+    operation = current_operation()
+    assert operation is not None
+    for _ in range(int(seconds * 20)):
+        operation.check()
+        time.sleep(0.05)
     return "done\n"
 
 
 @app.get("/timeout")
-async def timeout(cancel: Annotated[Cancelable, Depends(two_seconds_at_most)]) -> str:
+async def timeout(cancel: TwoSecondsAtMost) -> str:
     """Work for a minute where two seconds are allowed."""
     async with cancel:
-        await work(cancel, 60)
+        await work(60)
     return "done\n"
 
 
+# Streams: they end with their client, and tell it when they end for another reason
+
+
 @app.get("/stream")
-async def stream(cancel: Annotated[Cancelable, Depends(until_client_leaves)]) -> StreamingResponse:
-    """Send an event each second. Here the operation spans the response."""
+async def stream(cancel: UntilClientLeaves) -> CancelableStreamingResponse:
+    """Send an event each second. The response enters the operation and leaves it with the last event."""
 
-    async def events() -> AsyncIterator[str]:
-        try:
-            async with cancel:
-                for number in range(60):
-                    yield f"data: event {number}\n\n"
-                    await anyio.sleep(1)
-        except ManualCancelation as error:
-            yield f"data: {error}\n\n"
+    async def events() -> AsyncIterator[ServerSentEvent]:
+        for number in range(60):
+            yield ServerSentEvent(data=f"event {number}", id=str(number))
+            await anyio.sleep(1)
 
-    return StreamingResponse(events(), media_type="text/event-stream")
+    return cancelable_streaming_response(events(), cancel, media_type="text/event-stream", ping=15)
 
 
-@app.exception_handler(TimeoutCancelation)
-@app.exception_handler(ManualCancelation)
-async def explain(request: Request, error: Exception) -> JSONResponse:
-    """Answer a client that is still there."""
-    return JSONResponse({"detail": str(error)}, status_code=504 if isinstance(error, TimeoutCancelation) else 503)
+@app.get("/events", response_class=EventSourceResponse)
+@with_cancelation(timeout=60)
+async def events() -> AsyncIterator[dict[str, int]]:
+    """Do the same as FastAPI has it: an endpoint that is a generator."""
+    for number in range(600):
+        yield {"number": number}
+        await anyio.sleep(1)
+
+
+@app.websocket("/echo")
+async def echo(websocket: WebSocket) -> None:
+    """Send back what comes, for five minutes at most."""
+    await websocket.accept()
+    async with Cancelable.with_timeout(300, name="echo") as cancel:
+        peer = CancelableWebSocket(websocket, cancel)
+        async for text in peer.iter_text():
+            await cancel.report_progress(text)
+            await peer.send_text(text)
 
 
 # Everything that runs, and how to stop it
@@ -148,17 +197,35 @@ async def explain(request: Request, error: Exception) -> JSONResponse:
 
 @app.get("/jobs")
 async def list_jobs() -> list[dict[str, Any]]:
-    """List what runs: requests and background jobs."""
-    return [{"id": key, "name": each.context.name, "progress": progress.get(key)} for key, each in running.items()]
+    """List what runs: requests, streams and background jobs."""
+    return [
+        {"id": key, "name": each.context.name, "progress": terminal.progress.get(key)}
+        for key, each in terminal.running.items()
+    ]
+
+
+@app.get("/jobs/{job_id}")
+async def show_job(job_id: str) -> JobStatus:
+    """Tell how a background job stands, or how it ended."""
+    try:
+        return jobs.status(job_id)
+    except JobNotFound as error:
+        raise HTTPException(404, str(error)) from None
 
 
 @app.delete("/jobs/{job_id}")
-async def cancel_job(job_id: str) -> dict[str, str]:
-    """Cancel something that runs by its id."""
-    if job_id not in running:
+async def cancel_job(job_id: str) -> dict[str, Any]:
+    """Cancel something that runs by its id, and wait a little to tell whether it has ended."""
+    if job_id not in terminal.running:
         raise HTTPException(404, "nothing with this id runs")
-    await running[job_id].cancel("somebody asked for it")
-    return {"status": "cancelled"}
+    ended = False
+    operation = terminal.running[job_id]
+    try:
+        context = await operation.cancel_and_wait(2, CancelationReason.MANUAL, "somebody asked for it")
+        ended = context.is_cancelled
+    except TimeoutError:
+        pass
+    return {"status": "cancelled" if ended else "still running"}
 
 
 # Background jobs: they go on when their client has left
@@ -166,66 +233,42 @@ async def cancel_job(job_id: str) -> dict[str, str]:
 
 @app.post("/jobs")
 async def start_job(seconds: float = 20) -> dict[str, str]:
-    """Start a job of its own. It is detached from this request, so only its id stops it."""
-    operation = follow(Cancelable(name="job", detached=True, move_on=True))
-
-    async def run() -> None:
-        async with operation:
-            await work(operation, seconds)
-
-    job = asyncio.create_task(run())
-    jobs.add(job)
-    job.add_done_callback(jobs.discard)
-    return {"job_id": operation.operation_id}
+    """Start a job of its own, at once."""
+    return {"job_id": jobs.start(work, seconds)}
 
 
 @app.post("/start-background-task")
 async def start_background_task(background_tasks: BackgroundTasks, seconds: float = 20) -> dict[str, str]:
     """Start a background task of FastAPI, which runs after the response."""
-    task_id, token = str(uuid.uuid4()), CancelationToken()
-    tokens[task_id] = token
-    background_tasks.add_task(background_worker, task_id, token, seconds)
-    return {"task_id": task_id}
-
-
-async def background_worker(task_id: str, token: CancelationToken, seconds: float) -> None:
-    """Work until the token is cancelled."""
-    async with follow(
-        Cancelable.with_token(token, name="background task", operation_id=task_id, move_on=True)
-    ) as cancel:
-        try:
-            await work(cancel, seconds)
-        finally:
-            tokens.pop(task_id, None)
+    return {"task_id": jobs.add(background_tasks, work, seconds)}
 
 
 @app.post("/cancel-task/{task_id}")
-async def cancel_task(task_id: str) -> dict[str, str]:
-    """Cancel a background task through its token, also before it has started."""
-    token = tokens.get(task_id)
-    if token is None:
-        return {"status": "not_found"}
-    await token.cancel("somebody asked for it")
-    return {"status": "cancelled"}
+async def cancel_task(task_id: str) -> JobStatus:
+    """Cancel a background job, also before it has started."""
+    try:
+        return await jobs.cancel(task_id, "somebody asked for it", wait=2)
+    except JobNotFound as error:
+        raise HTTPException(404, str(error)) from None
 
 
 # Uploads
 
 
 @app.post("/upload")
-async def upload(file: UploadFile, cancel: Annotated[Cancelable, Depends(until_client_leaves)]) -> dict[str, Any]:
+async def upload(file: UploadFile, cancel: UntilClientLeaves) -> dict[str, Any]:
     """Take a file from a form, piece by piece."""
     size = 0
     async with cancel:
         cancel.on_progress(lambda operation_id, message, metadata: say(f"  {message}"))
         while piece := await file.read(1024 * 1024):
             size += len(piece)
-            await cancel.report_progress(f"{size} of {file.size} bytes", {"bytes": size})
+            await cancel.report_progress(f"{size} of {file.size} bytes", {"current": size, "total": file.size})
     return {"filename": file.filename, "size": size, "status": "completed"}
 
 
 @app.post("/sha256")
-async def sha256(request: Request, cancel: Annotated[Cancelable, Depends(until_client_leaves)]) -> dict[str, str]:
+async def sha256(request: Request, cancel: UntilClientLeaves) -> dict[str, str]:
     """Read a body while it arrives, and answer with its digest."""
     digest = hashlib.sha256()
     size = 0
@@ -241,15 +284,20 @@ COMMANDS = """
 Type into another terminal:
 
   curl -N {url}/long                        and press Ctrl-C: the client left
+  curl -N {url}/thread                      and press Ctrl-C: the client left
   curl -N {url}/stream                      and press Ctrl-C: the client left
+  curl -N {url}/events                      and press Ctrl-C: the client left
   curl {url}/timeout                        and wait: time is up
   curl -X POST {url}/jobs                   starts a job and answers with its id
   curl -X POST {url}/start-background-task  so does this
   curl {url}/jobs                           lists all that runs, with ids
+  curl {url}/jobs/ID                        how a background job stands
   curl -X DELETE {url}/jobs/ID              cancelled by id
-  curl -X POST {url}/cancel-task/ID         cancelled by id, for background tasks
+  curl -X POST {url}/cancel-task/ID         cancelled by id, for background jobs
   curl -F file=@README.md {url}/upload
   curl -H "Transfer-Encoding: chunked" --data-binary @README.md {url}/sha256
+
+Or press Ctrl-C here while something runs: streams get a last event, and requests five seconds.
 """
 
 
@@ -259,7 +307,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8000)
     port: int = parser.parse_args().port
     print(COMMANDS.format(url=f"http://127.0.0.1:{port}"), flush=True)
-    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=2)
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
 
 
 if __name__ == "__main__":
