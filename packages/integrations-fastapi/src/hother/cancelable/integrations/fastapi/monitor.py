@@ -48,6 +48,7 @@ class Monitor(Channel):
     """
 
     left: bool = False
+    over: bool = False
     endings: tuple[Ending, ...] = ()
     _ended: tuple[CancelationReason, str] | None = None
     _token: CancelationToken | None = None
