@@ -1,4 +1,4 @@
-"""What the documents show of `with_cancelation` works as they say, with and without the middleware, on a real server."""
+"""What the documents show of `with_cancelation` works as they say, with and without the middleware, on real servers."""
 
 from typing import Any
 
