@@ -10,7 +10,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from hother.cancelable import Cancelable, DisconnectCancelation, ManualCancelation
 from hother.cancelable.integrations.fastapi import CancelableWebSocket
-from hother.cancelable.integrations.fastapi.channel import FRAMES
+from hother.cancelable.integrations.fastapi.channel import LOOK_AHEAD
 
 from .hand_made import with_and_without
 from .web_sockets import Connection, gone, run, text
@@ -69,7 +69,7 @@ async def test_interrupted_receive_loses_no_frame(here: bool) -> None:
 @pytest.mark.parametrize("before", [0, 1, 20])
 async def test_frames_before_the_end_stay_readable(middleware: bool, before: int) -> None:
     """Frames that were not received in the operation are there after it, in order, as many as are read ahead."""
-    sent = [str(number) for number in range(before + FRAMES - 1)]
+    sent = [str(number) for number in range(before + 200)]
     received: list[str] = []
 
     async def endpoint(websocket: WebSocket) -> None:
@@ -79,20 +79,22 @@ async def test_frames_before_the_end_stay_readable(middleware: bool, before: int
             async with Cancelable() as cancel:
                 ws = CancelableWebSocket(websocket, cancel)
                 received.extend([await ws.receive_text() for _ in range(before)])
+                connection.push(*map(text, sent[before:]), gone(4001))
                 await anyio.sleep_forever()
         assert len(received) == before
         received.extend([each async for each in ws.iter_text()])
         with pytest.raises(WebSocketDisconnect):
             await ws.receive_text()
 
+    connection = Connection(*map(text, sent[:before]))
     with anyio.fail_after(5):
-        await run(Connection(*map(text, sent), gone(4001)), endpoint, middleware=middleware)
+        await run(connection, endpoint, middleware=middleware)
     assert received == sent
 
 
 async def test_more_frames_than_are_read_ahead() -> None:
     """A close behind too many frames is seen as soon as enough of them are received; none is lost."""
-    sent = [str(number) for number in range(3 * FRAMES)]
+    sent = [f"{number}{'.' * (LOOK_AHEAD // 8)}" for number in range(24)]
     received: list[str] = []
 
     async def endpoint(websocket: WebSocket) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import Any
 
@@ -61,6 +62,49 @@ async def test_thread_that_never_checks_still_runs() -> None:
     finally:
         go_on.set()
     assert (await ended(jobs, job_id)).status is OperationStatus.CANCELLED
+
+
+async def test_plain_function_that_returns_a_coroutine() -> None:
+    """A job whose thread has ended runs on where its function gave something to await."""
+    jobs, tasks, awaiting, go_on = BackgroundJobs(), BackgroundTasks(), anyio.Event(), anyio.Event()
+
+    async def work() -> None:
+        awaiting.set()
+        await go_on.wait()
+
+    job_id = jobs.add(tasks, lambda: work())
+    async with anyio.create_task_group() as group:
+        group.start_soon(tasks)
+        await awaiting.wait()
+        assert (jobs.status(job_id).status, jobs.status(job_id).has_ended) == (OperationStatus.RUNNING, False)
+        go_on.set()
+    assert (jobs.status(job_id).status, jobs.status(job_id).has_ended) == (OperationStatus.COMPLETED, True)
+
+
+async def test_scope_waits_for_the_thread() -> None:
+    """A scope that is cancelled leaves no thread behind; until it is back, the job is running."""
+    jobs, tasks, working, go_on = BackgroundJobs(), BackgroundTasks(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        working.set()
+        go_on.wait(30)
+
+    job_id = jobs.add(tasks, work)
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(tasks)
+            assert await anyio.to_thread.run_sync(working.wait, 5)
+            group.cancel_scope.cancel()
+            with anyio.CancelScope(shield=True):
+                await anyio.wait_all_tasks_blocked()
+            status = jobs.status(job_id)
+            assert (status.status, status.has_ended) == (OperationStatus.RUNNING, False)
+            go_on.set()
+    finally:
+        go_on.set()
+    status = jobs.status(job_id)
+    assert (status.status, status.reason) == (OperationStatus.CANCELLED, CancelationReason.EXTERNAL)
+    assert status.has_ended
 
 
 @pytest.mark.parametrize("beside", [True, False], ids=["start", "add"])
@@ -133,3 +177,31 @@ def test_start_needs_an_event_loop() -> None:
     with pytest.raises(RuntimeError, match=r"call start\(\) in a coroutine, or in a thread of FastAPI"):
         jobs.start(work)
     assert jobs.list() == []
+
+
+@pytest.mark.loops("asyncio", "eager", "uvloop")
+async def test_many_threads_end_at_once() -> None:
+    """Exactly as many jobs are remembered as asked, also where many threads and tasks end at the same moment."""
+    jobs, tasks, count = BackgroundJobs(keep=3), list[asyncio.Task[None]](), 20
+    begun, go_on = threading.Semaphore(0), threading.Event()
+
+    def work() -> None:
+        begun.release()
+        go_on.wait(30)
+
+    try:
+        for _ in range(count):
+            background = BackgroundTasks()
+            jobs.add(background, work)
+            tasks.append(asyncio.create_task(background()))
+        for _ in range(count):
+            assert await anyio.to_thread.run_sync(begun.acquire, True, 5)
+        for task in tasks:
+            task.cancel()
+    finally:
+        go_on.set()
+    await asyncio.wait(tasks)
+    with anyio.fail_after(5):
+        while len(jobs.list()) > 3:
+            await anyio.sleep(0.001)
+    assert [status.has_ended for status in jobs.list()] == [True] * 3

@@ -138,6 +138,21 @@ async def test_operation_that_runs_becomes_the_parent() -> None:
         assert job.is_running
 
 
+@pytest.mark.virtual_time
+async def test_operation_that_ends_before_the_body_is_sent() -> None:
+    """An operation whose block was left before the body is sent, and its timeout with it, ends the response no more."""
+
+    async def generate() -> AsyncIterator[str]:
+        yield "x"
+        await anyio.sleep(2)
+
+    channel = Channel(NO_BODY)
+    async with Cancelable(timeout=1) as operation:
+        response = cancelable_streaming_response(generate(), operation)
+    await run(channel, response, False)
+    assert is_complete(channel)
+
+
 @pytest.mark.parametrize(
     ("item", "media_type", "error"),
     [
@@ -178,5 +193,5 @@ async def test_operation_that_has_ended() -> None:
     """An operation that has ended is refused with what to do instead."""
     async with Cancelable(name="early") as operation:
         pass
-    with pytest.raises(RuntimeError, match=r"'early' completed> has ended, .* make the response inside its block"):
+    with pytest.raises(RuntimeError, match=r"'early' completed> has ended, .* not entered; the response enters it"):
         CancelableStreamingResponse(give(), operation)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import deque
+from collections.abc import Collection
 from typing import Final
 
 import anyio
@@ -11,8 +13,10 @@ from starlette.types import Message, Receive, Scope
 from .messages import expects_continue, is_disconnect
 from .response_state import ResponseState
 
-FRAMES: Final = 32
-"""How many messages of a web socket are read ahead at most, so that the close behind them is seen."""
+LOOK_AHEAD: Final = 2**20
+"""How much of a web socket is read ahead at most, in bytes, so that the close behind it is seen."""
+FRAME: Final = 128
+"""What a message of a web socket counts beside its content, in bytes."""
 
 
 class Channel(ResponseState):
@@ -22,7 +26,8 @@ class Channel(ResponseState):
     _body_complete = False
     _disconnect: Message | None = None
     _error: Exception | None = None
-    _held: tuple[Message, ...] = ()
+    _held: Collection[Message] = ()
+    _held_bytes = 0
     _news: anyio.Event | None = None
     _reading = False
 
@@ -31,13 +36,17 @@ class Channel(ResponseState):
     _http: bool
 
     def _may_read_ahead(self) -> bool:
-        limit = 1 if self._http else FRAMES
-        return (len(self._held) < limit or self._body_complete) and not self._body_waits_to_be_asked_for()
+        may_hold_more = not self._held if self._http else self._held_bytes < LOOK_AHEAD
+        return (may_hold_more or self._body_complete) and not self._body_waits_to_be_asked_for()
 
     def _hold(self, message: Message, after_body: bool) -> None:
         """Keep a message for the app; what a server sends after the body says nothing."""
-        if not after_body:
-            self._held += (message,)
+        if after_body:
+            return
+        if not isinstance(self._held, deque):
+            self._held = deque()
+        self._held.append(message)
+        self._held_bytes += _size_of(message)
 
     def _body_waits_to_be_asked_for(self) -> bool:
         return not self._asked and self._http and expects_continue(self._scope)
@@ -61,8 +70,9 @@ class Channel(ResponseState):
         return self._http and anyio.current_effective_deadline() == -math.inf
 
     def _take(self) -> Message:
-        message, *rest = self._held
-        self._held = tuple(rest)
+        assert isinstance(self._held, deque)
+        message: Message = self._held.popleft()
+        self._held_bytes -= _size_of(message)
         self._tell_news()
         return message
 
@@ -80,3 +90,7 @@ class Channel(ResponseState):
         if self._news is not None:
             self._news.set()
             self._news = None
+
+
+def _size_of(message: Message) -> int:
+    return len(message.get("bytes") or message.get("text") or "") + FRAME

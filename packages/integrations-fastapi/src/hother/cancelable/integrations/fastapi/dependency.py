@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
 from datetime import timedelta
+from types import TracebackType
 from typing import Self, Unpack
 
 from starlette.requests import HTTPConnection
@@ -11,17 +12,36 @@ from starlette.requests import HTTPConnection
 from hother.cancelable import Cancelable, OperationStatus
 from hother.cancelable.core import OperationOptions, positive_seconds
 
-from .token import get_request_token, lift_default_timeout
+from .monitor import SCOPE_KEY, Monitor
+from .token import get_request_token
 
 
 class RequestCancelable(Cancelable):
     """An operation that gives itself when it is awaited: a dependency and its result in one."""
 
-    __slots__ = ("_request_token",)
+    __slots__ = ("_monitor", "_request_token")
 
-    def __init__(self, **options: Unpack[OperationOptions]) -> None:
+    def __init__(self, monitor: Monitor | None = None, **options: Unpack[OperationOptions]) -> None:
         super().__init__(**options)
         self._request_token = options.get("token")
+        self._monitor = monitor
+
+    async def __aenter__(self) -> Self:
+        if self._timeout is not None and self._monitor is not None:
+            for ending in self._monitor.endings:
+                ending.lift_deadline()
+        return await super().__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        try:
+            return await super().__aexit__(kind, error, traceback)
+        finally:
+            monitor, self._monitor = self._monitor, None
+            if self._timeout is not None and monitor is not None:
+                for ending in monitor.endings:
+                    ending.restore_deadline()
 
     def check(self) -> None:
         """Raise if this operation was told to stop; in a plain endpoint, which cannot enter it, if the client has left.
@@ -47,7 +67,7 @@ def cancelable_dependency(
     your own, where the timeout is a setting of the app; the result may be awaited or not. Nothing of it is a parameter
     of the endpoint, so no client controls the timeout.
 
-    A timeout that is given here takes the place of the middleware's default one.
+    A timeout that is given here takes the place of the middleware's default one as long as the operation runs.
 
     An endpoint that is a plain function cannot enter the operation, and no timeout begins. It calls `check()`, which
     raises as soon as the client has left.
@@ -89,10 +109,8 @@ def cancelable_dependency(
     if request is None:
         return RequestCancelable(timeout=timeout)
     name = f"{request.scope.get('method', 'WebSocket')} {request.scope['path']}"  # a web socket has no method
-    operation = RequestCancelable(name=name, timeout=timeout, token=get_request_token(request))
-    if timeout is not None:
-        lift_default_timeout(request)
-    return operation
+    token = get_request_token(request)
+    return RequestCancelable(request.scope[SCOPE_KEY], name=name, timeout=timeout, token=token)
 
 
 async def _as_fastapi_sees_it(request: HTTPConnection) -> Cancelable:

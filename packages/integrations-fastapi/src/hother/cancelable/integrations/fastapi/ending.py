@@ -9,10 +9,10 @@ import anyio
 from starlette.types import Message, Scope, Send
 
 from hother.cancelable import CancelationError, CancelationReason
-from hother.cancelable.core import Cause, Timer, current_backend
+from hother.cancelable.core import Cause, TaskBeside, Timer, current_backend, start_beside
 
 from .answers import STATUS_KEY, answer_to
-from .monitor import Monitor
+from .monitor import GRACE, Monitor
 from .response_state import ResponseState
 from .silence import CUT_KEY
 
@@ -31,7 +31,9 @@ class Ending(ResponseState):
 
     cause: Cause | None = None
     _held: Message | None = None
+    _releasing: TaskBeside | None = None
     _replaced = False
+    _seconds: float | None = None
     _timer: Timer | None = None
 
     def __init__(self, monitor: Monitor, scope: Scope, send: Send, grace: float) -> None:
@@ -50,12 +52,18 @@ class Ending(ResponseState):
 
     def end_after(self, seconds: float) -> None:
         """Set the deadline, in seconds from now."""
+        self._seconds = seconds
         self._call_later(seconds, lambda: self.end(CancelationReason.TIMEOUT, f"not done within {seconds:g} s"))
 
     def lift_deadline(self) -> None:
         """Take the deadline off, unless it has passed."""
         if self._timer is not None and self.cause is None:
             self._timer.cancel()
+
+    def restore_deadline(self) -> None:
+        """Let the time that was given count anew."""
+        if self._seconds is not None and self.cause is None and not self.over:
+            self.end_after(self._seconds)
 
     def ask(self, reason: CancelationReason, message: str) -> bool:
         """Cancel the operations of the request, and no more.
@@ -68,7 +76,8 @@ class Ending(ResponseState):
         self.lift_deadline()
         if self.cause is None:
             self.cause = Cause(reason, message)
-            self._request.setdefault(STATUS_KEY, answer_to(reason).status)
+            if self.is_stream:  # its status does not tell; otherwise the app may have an answer of its own
+                self._record()
         return self._monitor.end_operations(reason, message)
 
     def end(self, reason: CancelationReason, message: str) -> None:
@@ -84,8 +93,8 @@ class Ending(ResponseState):
         """Send a message of the app.
 
         A response of 500 that the app gives because its request was ended says what happened instead. The empty message
-        at the end of one that was ended half-way is held back until the app returns: `BaseHTTPMiddleware` sends it
-        also where the app has failed, and raises only then.
+        at the end of one that was ended half-way is held back for a moment: `BaseHTTPMiddleware` sends it also where
+        the app has failed, and raises only then.
         """
         if self._replaced:
             return
@@ -98,12 +107,18 @@ class Ending(ResponseState):
             return
         if not self.over:
             self.note(message)
+            if self.cause is not None and message["type"] == "http.response.start":
+                self._request.setdefault(STATUS_KEY, message["status"])
             if self.over:
                 self._stop_timer()
                 if self.cause is not None and _is_empty_end(message):
-                    self._held = message
+                    self._hold(message)
                     return
-        await self._send(message)
+        if not self.scope.cancel_called:
+            await self._send(message)
+            return
+        with anyio.move_on_after(self._grace, shield=True):  # it could not be interrupted, and answers after all
+            await self._send(message)
 
     async def answer(self) -> None:
         """Tell the client why its request was ended, if it was, unless it has an answer or has left.
@@ -111,21 +126,48 @@ class Ending(ResponseState):
         Raises:
             CancelationError: If the response is half-way, so that it is cut off.
         """
+        await self._stop_releasing()
         if self._held is not None:
-            await self._send(self._held)
+            await self._release()
             return
         if self.cause is None or self.over or self._monitor.left:
             return
+        self._record()
         if self.started and self._request["type"] == "http":
             raise CancelationError(self.cause.message, reason=self.cause.reason)
         self.over = True
         self._stop_timer()
         await refuse(self._request, self._send, self.cause.reason)
 
-    @property
-    def is_cut(self) -> bool:
-        """Whether the response is cut off when the app fails now."""
-        return self.is_half_way or self._held is not None
+    async def cut(self) -> bool:
+        """Tell whether the response is cut off when the app fails now, and see to it that its end is not sent."""
+        await self._stop_releasing()
+        if self._held is not None:
+            self._held, self.over, self._monitor.over = None, False, False
+        return self.is_half_way
+
+    def _record(self) -> None:
+        assert self.cause is not None
+        self._request.setdefault(STATUS_KEY, answer_to(self.cause.reason).status)
+
+    def _hold(self, end: Message) -> None:
+        self._held = end
+        self._monitor.over = True  # what comes now, such as background tasks, is left alone
+        self._releasing = start_beside(self._loop, self._release_soon, "end a response")
+
+    async def _release_soon(self) -> None:
+        await anyio.sleep(GRACE)
+        await self._release()
+
+    async def _release(self) -> None:
+        end, self._held = self._held, None
+        if end is not None:
+            await self._send(end)
+
+    async def _stop_releasing(self) -> None:
+        if self._releasing is not None:
+            await self._releasing.stop()
+            self._releasing = None
 
     def stop(self) -> None:
         """End nothing any more: the app has returned."""

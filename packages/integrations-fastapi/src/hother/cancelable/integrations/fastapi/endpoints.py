@@ -19,9 +19,10 @@ from hother.cancelable.core import end_steps, positive_seconds, require, step
 
 from .answers import answer_to, last_event
 from .dependency import cancelable_dependency
-from .handlers import has_left, is_closed
+from .handlers import has_left, is_closed, log_if_broken
 from .monitor import SCOPE_KEY
 from .signatures import ConnectionParameter, Kind, kind_of
+from .silence import is_only, reason_of
 
 _NOTHING: Final = object()
 
@@ -95,21 +96,20 @@ class _Run:
         """Raise what FastAPI answers with in the place of a cancellation."""
         try:
             yield
-        except CancelationError as error:
-            if not self._raises or self.client_has_left(error):
+        except Exception as error:
+            if not is_only(error, CancelationError) or not self._raises or self.client_has_left(reason_of(error)):
                 raise
-            answer = answer_to(error.reason)
+            answer = answer_to(reason_of(error))
+            log_if_broken(error)
             if isinstance(self._connection, WebSocket):
-                if is_closed(self._connection):
+                if is_closed(self._connection) or has_left(self._connection):
                     return
                 raise WebSocketException(answer.close_code, answer.detail) from error
             raise HTTPException(answer.status, answer.detail, dict(answer.headers)) from error
 
-    def client_has_left(self, error: CancelationError) -> bool:
+    def client_has_left(self, reason: CancelationReason) -> bool:
         """Tell whether nobody is there to be answered."""
-        return (
-            error.reason is CancelationReason.DISCONNECT and self._connection is not None and has_left(self._connection)
-        )
+        return reason is CancelationReason.DISCONNECT and self._connection is not None and has_left(self._connection)
 
     async def next_item(self, generator: AsyncGenerator[Any]) -> tuple[Any, bool]:
         """Return the next item of an endpoint that is a generator, if there is one, and whether it goes on after it.
@@ -127,7 +127,7 @@ class _Run:
         except StopAsyncIteration:
             return _NOTHING, False
         except CancelationError as error:
-            if self.client_has_left(error):
+            if self.client_has_left(error.reason):
                 return _NOTHING, False
             if not self._is_event_stream():
                 raise

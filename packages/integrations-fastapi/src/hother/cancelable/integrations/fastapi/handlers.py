@@ -11,10 +11,11 @@ from starlette.websockets import WebSocket, WebSocketState
 
 from fastapi.responses import JSONResponse
 from hother.cancelable import CancelationError, CancelationReason
-from hother.cancelable.core import require
+from hother.cancelable.core import logger, require
 
 from .answers import answer_to
 from .monitor import SCOPE_KEY, Monitor
+from .silence import reason_of
 
 
 def add_cancelation_handlers(app: Starlette) -> None:
@@ -74,14 +75,21 @@ def is_closed(connection: WebSocket) -> bool:
     return WebSocketState.DISCONNECTED in (connection.client_state, connection.application_state)
 
 
+def log_if_broken(error: BaseException) -> None:
+    """Log what broke a source of an operation: a safety net that is broken is not silent, though the answer is."""
+    if reason_of(error) is CancelationReason.ERROR:
+        logger.error("a request was ended because a source of its operation broke", exc_info=error)
+
+
 async def _answer(connection: HTTPConnection, error: CancelationError) -> Response | None:
     """Handle an exception of an endpoint, as Starlette calls it."""
     if error.reason is CancelationReason.DISCONNECT and has_left(connection):
         raise error  # ends, silently, where the client is watched
+    log_if_broken(error)
     answer = answer_to(error.reason)
     if not isinstance(connection, WebSocket):
         return JSONResponse({"detail": answer.detail}, answer.status, dict(answer.headers))
-    if not is_closed(connection):
+    if not is_closed(connection) and not has_left(connection):
         await connection.close(answer.close_code, answer.detail)
     return None
 

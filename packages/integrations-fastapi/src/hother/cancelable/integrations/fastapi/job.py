@@ -42,13 +42,14 @@ class JobStatus:
 class Job:
     """What is remembered of a job. Its operation holds the task that runs it, which asyncio alone would not."""
 
-    __slots__ = ("_context", "_decided", "_token", "name", "operation")
+    __slots__ = ("_context", "_decided", "_token", "ended", "name", "operation")
 
     def __init__(self, name: str, token: CancelationToken | None) -> None:
         self.name: str = name
         self.operation: Cancelable = Cancelable(
             name=name, operation_id=uuid.uuid4().hex, token=token, detached=True, move_on=True
         )
+        self.ended: CancelationToken = CancelationToken()  # an event that any thread may set, and any loop wait for
         self._context = self.operation.context  # made here: a thread that asks first might see it halfway
         self._token = token
         self._decided: dict[str, Cause | None] = {}  # once, in whichever thread: setdefault is atomic
@@ -69,12 +70,14 @@ class Job:
     def status(self) -> JobStatus:
         """Tell how the job stands now, in any thread."""
         instead, context = self._instead(), self._context
-        has_ended = instead is not None or context.end_time is not None  # written last, so it is read first
+        has_ended = instead is not None or self.ended.is_cancelled  # written last, so it is read first
+        has_left = context.end_time is not None  # but a thread may run on
         cause, status = self.operation.token.cause, context.status
         reason, message = context.cancel_reason, context.cancel_message
+        if not has_left:
+            reason, message = (None, None) if cause is None else cause[:2]
         if not has_ended:
             status = status if status is OperationStatus.PENDING else OperationStatus.RUNNING
-            reason, message = (None, None) if cause is None else cause[:2]
         elif instead is not None:
             status, cause, (reason, message) = OperationStatus.CANCELLED, instead, instead[:2]
         return JobStatus(
@@ -105,12 +108,18 @@ class JobRun:
 
     Background tasks are dropped where the endpoint raises, an earlier one of them fails, or the response that the
     endpoint returns has background tasks of its own.
+
+    Asyncio's own `Task.cancel()`, as a server calls it when its patience at shutdown is over, makes anyio leave a
+    worker thread behind. So the job ends in the last of the two, its task and its thread.
     """
 
     def __init__(self, job: Job, call: partial[object], note_end: Callable[[Job], None]) -> None:
         self.job: Job = job
         self._call: partial[object] | None = call
         self._note_end = note_end
+        self._task_is_over = False
+        self._thread_is_over = False
+        self._decided: dict[str, bool] = {}  # whether the thread begins: once, in either of the two
 
     async def __call__(self) -> None:
         call, self._call = self._call, None
@@ -118,9 +127,10 @@ class JobRun:
             return
         try:
             if self.job.begins():
-                await _run(self.job.operation, call)
+                await self._run(call)
         finally:
-            self._note_end(self.job)
+            self._task_is_over = True
+            self._end_if_last()
 
     async def beside(self) -> None:
         """Run it where nobody awaits it, and log what it fails with."""
@@ -134,16 +144,32 @@ class JobRun:
             self.job.drop()
             self._note_end(self.job)
 
+    async def _run(self, call: partial[object]) -> None:
+        async with self.job.operation as operation:
+            await checkpoint_if_cancelled()  # a thread may have cancelled it since it was asked whether it begins
+            if _is_coroutine_function(call.func):
+                result = call()
+            else:
+                (result,) = await operation.run_in_thread(self._run_here, call)
+            if inspect.isawaitable(result):  # as from a lambda
+                await result
 
-async def _run(operation: Cancelable, call: partial[object]) -> None:
-    async with operation:
-        await checkpoint_if_cancelled()  # a thread may have cancelled it since it was asked whether it begins
-        if _is_coroutine_function(call.func):
-            result = call()
-        else:
-            (result,) = await operation.run_in_thread(lambda: (call(),))  # trio refuses a bare awaitable from a thread
-        if inspect.isawaitable(result):  # as from a lambda
-            await result
+    def _run_here(self, call: Callable[[], object]) -> tuple[object, ...]:
+        """Run the function in this thread, unless its task has gone; in a tuple, as trio refuses a bare awaitable."""
+        if not self._decided.setdefault("begins", True):
+            return ()
+        try:
+            return (call(),)
+        finally:
+            self._thread_is_over = True
+            self._end_if_last()
+
+    def _end_if_last(self) -> None:
+        """End the job if nothing of it runs any more; a thread that has not begun when the task is over never does."""
+        if not self._task_is_over or (self._decided.setdefault("begins", False) and not self._thread_is_over):
+            return
+        if self.job.ended.cancel_sync():  # both may be here, one is the first
+            self._note_end(self.job)
 
 
 def name_of(function: Any) -> str:

@@ -45,7 +45,8 @@ class BackgroundJobs:
     started it nor the response ends it. It ends when its function does, when it is cancelled here, or with `token`.
     A cancelled job is interrupted at its next checkpoint, and ends silently. Plain functions run in a worker thread
     and stop where they call `current_operation().check()`; one that never does is waited for, and counts as cancelled
-    when it comes back.
+    when it comes back. It is running until then also where its task was cancelled from outside and is gone, as when a
+    server's patience at shutdown is over.
 
     Make one for the app. It knows the jobs of its own process, and may be asked in worker threads, too; to cancel a job
     there, call `token(job_id).cancel_sync()`.
@@ -97,7 +98,7 @@ class BackgroundJobs:
         self._keep = keep
         self._jobs: dict[str, Job] = {}
         self._ended: deque[str] = deque()
-        self._lock = threading.RLock()  # reentrant: a garbage collection within it may drop a job
+        self._forgetting = threading.Lock()  # nobody waits for it: event loops must not, nor a garbage collection
 
     def add(
         self,
@@ -181,10 +182,9 @@ class BackgroundJobs:
         if seconds is None or not job.operation.is_running:
             await job.operation.cancel(CancelationReason.MANUAL, message)
         if seconds is not None and not job.status().has_ended:
-            try:
-                await job.operation.cancel_and_wait(seconds, CancelationReason.MANUAL, message)
-            except TimeoutError:
-                pass  # the status says so
+            with anyio.move_on_after(seconds):  # the status tells
+                await job.operation.cancel_and_wait(None, CancelationReason.MANUAL, message)
+                await job.ended.wait_for_cancel()
         return job.status()
 
     def status(self, job_id: str) -> JobStatus:
@@ -197,9 +197,7 @@ class BackgroundJobs:
 
     def list(self) -> builtins.list[JobStatus]:
         """Tell how all jobs stand that are remembered, in the order in which they were given."""
-        with self._lock:
-            jobs = [*self._jobs.values()]
-        return [job.status() for job in jobs]
+        return [job.status() for job in self._jobs.copy().values()]  # threads may add further ones meanwhile
 
     def token(self, job_id: str) -> CancelationToken:
         """Return the token that ends a job, for code that hands tokens around.
@@ -217,8 +215,7 @@ class BackgroundJobs:
 
     def _new(self, call: partial[object]) -> JobRun:
         job = Job(name_of(call), self._token)
-        with self._lock:
-            self._jobs[job.id] = job
+        self._jobs[job.id] = job
         return JobRun(job, call, self._note_end)
 
     def _start(self, call: partial[object]) -> str:
@@ -227,10 +224,13 @@ class BackgroundJobs:
         return run.job.id
 
     def _note_end(self, job: Job) -> None:
-        with self._lock:
-            self._ended.append(job.id)
-            while len(self._ended) > self._keep:
-                del self._jobs[self._ended.popleft()]
+        self._ended.append(job.id)
+        while len(self._ended) > self._keep and self._forgetting.acquire(blocking=False):  # or who has it looks again
+            try:
+                if len(self._ended) > self._keep:
+                    del self._jobs[self._ended.popleft()]
+            finally:
+                self._forgetting.release()
 
 
 def _on_the_loop(start: Callable[[], T]) -> T:

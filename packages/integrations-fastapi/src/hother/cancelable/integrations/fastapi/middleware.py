@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hother.cancelable import CancelationError, CancelationReason
-from hother.cancelable.core import ambient_token, positive_seconds, require
+from hother.cancelable.core import ambient_token, logger, positive_seconds, require
 
 from .ending import Ending, refuse
 from .monitor import SCOPE_KEY, Monitor
@@ -21,6 +22,14 @@ from .silence import (
     reason_of,
     tells_why,
 )
+
+ON_PURPOSE: Final = (
+    CancelationReason.MANUAL,
+    CancelationReason.SIGNAL,
+    CancelationReason.SHUTDOWN,
+    CancelationReason.DISCONNECT,
+)
+"""Why a background task may end without being an error: somebody wanted it to."""
 
 
 class RequestCancelationMiddleware:
@@ -37,8 +46,10 @@ class RequestCancelationMiddleware:
 
     With `default_timeout` a request that takes longer, until its response is complete, is ended with the reason
     `TIMEOUT`. The client gets a 504, or, if the response had started, what was sent is cut off. Background tasks have
-    all the time they need, and web sockets have no deadline. An endpoint that states a timeout of its own, with
-    `with_cancelation`, `cancelable_within` or `cancelable_dependency`, is not under this one.
+    all the time they need, and web sockets have no deadline. As long as an operation of the request runs that has a
+    timeout of its own, from `with_cancelation`, `cancelable_within` or `cancelable_dependency`, that one is in effect
+    instead; for what follows the time counts anew. A plain function in a thread cannot be interrupted: its client gets
+    what it returns in the end.
 
     Args:
         app: The ASGI app.
@@ -133,7 +144,7 @@ class RequestCancelationMiddleware:
             with ending.scope:
                 await self.app(scope, receive, ending.send)
         except BaseException as error:
-            if ending.cause is None or ending.is_cut or not is_only(error, CancelationError):
+            if ending.cause is None or await ending.cut() or not is_only(error, CancelationError):
                 raise
         finally:
             ending.stop()
@@ -152,10 +163,14 @@ async def _settle(monitor: Monitor, scope: Scope, receive: Receive, send: Send, 
         if not monitor.started:
             await answer_base_http_middleware(receive, send)
         return True
+    if monitor.over and is_only(error, CancelationError) and reason_of(error) in ON_PURPOSE:
+        logger.debug("a background task was cancelled: %s", error)
+        return True
     if not (monitor.is_half_way and tells_why(error)):
         return False
     if scope["type"] == "websocket":
-        await refuse(scope, monitor.send, reason_of(error))
+        if not monitor.left:
+            await refuse(scope, monitor.send, reason_of(error))
     elif lies_in_base_http_middleware(receive, send):
         await cut_base_http_middleware(send, error)
         return False

@@ -10,7 +10,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 from starlette.types import Message, Receive, Scope, Send
 
-from hother.cancelable import CancelationReason, CancelationToken, current_operation
+from hother.cancelable import CancelationError, CancelationReason, CancelationToken, current_operation
 from hother.cancelable.core import Loop, TaskBeside, current_loop, has_listeners, post, start_beside
 
 from .answers import STATUS_KEY, answer_to
@@ -50,6 +50,7 @@ class Monitor(Channel):
     left: bool = False
     over: bool = False
     endings: tuple[Ending, ...] = ()
+    _answers_nobody = False
     _ended: tuple[CancelationReason, str] | None = None
     _token: CancelationToken | None = None
     _watcher: TaskBeside | None = None
@@ -88,18 +89,34 @@ class Monitor(Channel):
             OSError: If the server says so that the client has left.
         """
         was_over = self.over
+        if self.left and self._is_for_nobody(message):
+            return
         if not was_over:
             self.note(message)
-            if self.over and not self._http:
-                await self.stop()  # granian sends no close while somebody receives
         try:
-            await self._send(message)
-        except OSError:
-            if not was_over:
+            if self.over and not was_over and not self._http:
+                await self._close(message)
+            else:
+                await self._send(message)
+        except OSError as error:
+            if not was_over and not isinstance(error, CancelationError):  # a timeout of a middleware is an OSError, too
                 self.over = False
                 await self._let_close_be_read()
                 self._leave()
             raise
+
+    def _is_for_nobody(self, message: Message) -> bool:
+        """Tell whether a message belongs to a response that only says that the client has left, or that this broke."""
+        if not self.started and message["type"] == "http.response.start" and message["status"] in (499, 500):
+            self._answers_nobody = True
+        return self._answers_nobody
+
+    async def _close(self, message: Message) -> None:
+        """Send the close of a web socket; granian sends none while somebody receives."""
+        try:
+            await self.stop()
+        finally:
+            await self._send(message)
 
     async def receive(self) -> Message:
         """Return the next message to the app: the one that was read ahead, then what comes.
@@ -140,6 +157,8 @@ class Monitor(Channel):
                 await self._let_operations_end()
         elif looks:
             self._hold(message, after_body)
+            if after_body:
+                await checkpoint()  # raises: a server may send empty messages for ever
             return None
         return message
 

@@ -59,7 +59,7 @@ class GracefulShutdown:
         self.token: CancelationToken = CancelationToken()
         """Cancelled, with the reason `SHUTDOWN`, as soon as the shutdown begins."""
         self._grace = positive_seconds(grace, "grace")
-        self._signals = tuple(signal.Signals(each) for each in signals)
+        self._signals = _checked(signals)
         self._open: dict[Ending, None] = {}
         self._loop: Loop | None = None
         self._timer: Timer | None = None
@@ -97,7 +97,7 @@ class GracefulShutdown:
         if not self._has_middleware:
             raise RuntimeError(
                 "no middleware tells this GracefulShutdown of requests: "
-                "app.add_middleware(RequestCancelationMiddleware, shutdown=...)"
+                "app.add_middleware(RequestCancelationMiddleware, shutdown=...), on the app that has this lifespan"
             )
         if self.has_begun:
             raise RuntimeError("this GracefulShutdown has begun before; make a new one, with the app, to serve again")
@@ -117,7 +117,8 @@ class GracefulShutdown:
 
     def follow(self, ending: Ending) -> None:
         """End a request, too, when the time has come. For middlewares."""
-        self._loop = self._loop or current_loop()
+        if not self._open:
+            self._loop = current_loop()
         self._open[ending] = None
 
     def forget(self, ending: Ending) -> None:
@@ -159,3 +160,10 @@ class GracefulShutdown:
             for number, handler in former.items():
                 if signal.getsignal(number) is handle:
                     signal.signal(number, handler)
+
+
+def _checked(signals: Iterable[signal.Signals | int]) -> tuple[signal.Signals, ...]:
+    listed = [True] if isinstance(signals, (str, int)) else list(signals)
+    if any(isinstance(each, bool) or not isinstance(each, int) for each in listed):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"signals must be a list of signals, such as [signal.SIGTERM], not {signals!r}")
+    return tuple(signal.Signals(each) for each in listed)

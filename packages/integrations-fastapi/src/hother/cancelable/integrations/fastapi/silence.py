@@ -14,6 +14,9 @@ CUT_KEY: Final = "hother.cancelable.cut"
 """Where a message that shall end a response half-way keeps why."""
 
 
+_TOO_LATE: Final = "Caught handled exception, but response already started."
+
+
 def is_only(error: BaseException, kind: type[CancelationError]) -> bool:
     """Tell whether an exception, or each one in a group, is of a kind.
 
@@ -21,7 +24,7 @@ def is_only(error: BaseException, kind: type[CancelationError]) -> bool:
     """
     if isinstance(error, BaseExceptionGroup):
         return all(is_only(each, kind) for each in cast("BaseExceptionGroup[BaseException]", error).exceptions)
-    return isinstance(error, kind) or (type(error) is RuntimeError and isinstance(error.__cause__, kind))
+    return isinstance(error, kind) or (isinstance(error.__cause__, kind) and _comes_too_late(error))
 
 
 def is_only_disconnect(error: BaseException) -> bool:
@@ -67,3 +70,8 @@ async def answer_base_http_middleware(receive: Receive, send: Send) -> None:
     if lies_in_base_http_middleware(receive, send):
         await send({"type": "http.response.start", "status": 499, "headers": []})
         await send({"type": "http.response.body"})
+
+
+def _comes_too_late(error: BaseException) -> bool:
+    """Tell whether Starlette says that it has found a handler when the response had started."""
+    return type(error) is RuntimeError and str(error) == _TOO_LATE

@@ -19,7 +19,7 @@ from hother.cancelable.core import positive_seconds, require
 from .chunks import as_async, encoded, require_chunk_size
 from .monitor import SCOPE_KEY, Monitor
 from .pulling import Source, pulling
-from .silence import answer_base_http_middleware
+from .silence import answer_base_http_middleware, cut_base_http_middleware, lies_in_base_http_middleware
 from .sse import EVENT_STREAM, HEADERS, framed, is_event_stream
 from .transfer import Transfer
 from .watching import watching
@@ -54,7 +54,7 @@ class CancelableStreamingResponse(StreamingResponse):
         self._events = is_event_stream(media_type)
         self._name = "a streaming response"
         self._request_token: CancelationToken | None = None
-        self._started = False
+        self._started = self._start_sent = False
         if ping is not None and not self._events:
             raise ValueError(f"ping is for event streams: leave it out, or give media_type {EVENT_STREAM!r}")
         if ping is not None and chunk_size is not None:
@@ -81,9 +81,11 @@ class CancelableStreamingResponse(StreamingResponse):
                 async with watching(scope, receive, send) as (monitor, watched_send):
                     self._request_token = monitor.token_for_operation()
                     await self.stream_response(watched_send)
-        except CancelationError:
+        except CancelationError as error:
             if self._started:
                 await self._run_background(scope)
+                if self._start_sent and lies_in_base_http_middleware(receive, send):
+                    await cut_base_http_middleware(send, error)
             raise
         if not self._started:  # the client has left
             await answer_base_http_middleware(receive, send)
@@ -118,20 +120,21 @@ class CancelableStreamingResponse(StreamingResponse):
             if not transfer.client_left:
                 raise
         finally:
-            self._started = transfer.started
+            self._started, self._start_sent = transfer.started, transfer.start_sent
 
     async def _transfer(self, operation: Cancelable, transfer: Transfer) -> None:
         try:
             async with operation, transfer.pinging(self._ping), pulling(self.body_iterator) as source:
                 await self._send_items(source, transfer)
+            if operation.is_cancelled:  # it moves on, but half of a body must not look like all of it
+                operation.check()
         except CancelationError as error:
             if transfer.failure is not None:
                 raise transfer.failure from None
             if not _client_left(operation) and not await transfer.tell_why(error.reason):
                 raise
             return
-        reason = operation.context.cancel_reason if operation.is_cancelled else None  # it moves on
-        if not _client_left(operation) and (reason is None or not await transfer.tell_why(reason)):
+        if not _client_left(operation):
             await transfer.finish()
 
     async def _send_items(self, source: Source, transfer: Transfer) -> None:
@@ -167,8 +170,8 @@ def _not_ended(cancelable: Cancelable) -> Cancelable:
     require(Cancelable, cancelable, "cancelable", "a Cancelable")
     if cancelable.context.status not in (OperationStatus.PENDING, OperationStatus.RUNNING):
         raise RuntimeError(
-            f"{cancelable!r} has ended, so it cannot end a response any more: make the response inside its block, or "
-            "give an operation that was not entered"
+            f"{cancelable!r} has ended, so it cannot end a response any more: give an operation that was not entered; "
+            "the response enters it"
         )
     return cancelable
 
@@ -197,8 +200,9 @@ def cancelable_streaming_response(
 
     If the operation ends while the client is still there, or the generator raises a `CancelationError`, an event stream
     gets a last event `cancelled`, whose data say why, as in `{"reason": "timeout", "detail": "The request took too
-    long"}`, and a clean end. Any other body is cut off, because half of it must not look like all of it; before the
-    first piece nothing was sent, so the exception can still become a proper answer.
+    long"}`, and a clean end. Any other body is cut off, also with `move_on`, because half of it must not look like all
+    of it; before the first piece nothing was sent, so the exception can still become a proper answer. What a slow
+    client had not accepted by then is lost; it has 5 seconds for the last event, then an event stream is cut off, too.
 
     The result may be returned as it is, or awaited. The body of the request can be read in the generator where
     somebody watches from before the endpoint returns: with the middleware, `cancelable_dependency` or
@@ -207,8 +211,9 @@ def cancelable_streaming_response(
     Args:
         generator: An async or sync generator, or any iterable, of text or bytes; for event streams also of FastAPI's
             `ServerSentEvent`. Text for event streams has to have their format.
-        cancelable: The operation. One that was not entered is entered by the response; one that runs becomes the parent
-            of the response's own.
+        cancelable: The operation. One that was not entered is entered by the response. One that runs becomes the parent
+            of the response's own, and ends the response only while its own block lasts: if the endpoint returns from
+            inside the block, its timeout is over before the body is sent.
         media_type: By default `text/event-stream` when only a generator is given, and `text/plain` with an operation.
         chunk_size: Cut the body into pieces of so many bytes, whatever is yielded; by default it is sent as it comes.
         ping: Send a comment to the client of an event stream whenever nothing was sent for so long, in seconds or as a

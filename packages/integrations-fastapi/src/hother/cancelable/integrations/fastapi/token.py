@@ -42,13 +42,6 @@ def get_request_token(request: HTTPConnection) -> CancelationToken:
     return monitor.token()
 
 
-def lift_default_timeout(request: HTTPConnection) -> None:
-    """Take the middleware's default timeout off a request that has one of its own."""
-    monitor: Monitor | None = request.scope.get(SCOPE_KEY)
-    for ending in () if monitor is None else monitor.endings:
-        ending.lift_deadline()
-
-
 def _install(request: HTTPConnection) -> Monitor:
     """Put a monitor between an endpoint and its request."""
     until_response = request.scope.get("fastapi_function_astack")

@@ -36,6 +36,7 @@ class Transfer:
 
     Attributes:
         started: Whether the response has begun.
+        start_sent: Whether its start has certainly been sent.
         client_left: Whether the server has said so.
         failure: What broke a ping.
     """
@@ -44,6 +45,7 @@ class Transfer:
         self, send: Send, start: Message, operation: Cancelable, *, events: bool, chunk_size: int | None = None
     ) -> None:
         self.started: bool = False
+        self.start_sent: bool = False
         self.client_left: bool = False
         self.failure: Exception | None = None
         self._boundary = EventBoundary() if events else None
@@ -68,6 +70,7 @@ class Transfer:
             return
         self.started = True
         await self._send(self._start)
+        self.start_sent = True
         if self._boundary is not None:
             await self._send_body(b"")  # some servers keep the start until there is a body
 
@@ -109,10 +112,23 @@ class Transfer:
             await self._lock.acquire()
 
     async def finish(self) -> None:
-        """Send what is left, and the end."""
-        await self._begin()
-        await self._send_rest()
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        """Send what is left, and the end. If the operation was told to end, the client has a few seconds to accept it.
+
+        Raises:
+            CancelationError: If it did not; what was sent must not look complete.
+            RuntimeError: If an interruption may have torn a hole into the body.
+        """
+        if self._in_flight and (self._rechunker is not None or not self.start_sent):
+            raise RuntimeError(
+                "the generator of a response ended itself while a piece of the body was being sent: that piece may be "
+                "lost, and others follow it, so have no cancel scope around its `yield`, or leave out chunk_size"
+            )
+        with anyio.move_on_after(LAST_EVENT_TIMEOUT if self._operation.cancel_requested else None):
+            await self._begin()
+            await self._send_rest()
+            await self._send_end()
+            return
+        self._operation.check()
 
     async def tell_why(self, reason: CancelationReason) -> bool:
         """End an event stream with a last event that says why.
@@ -120,13 +136,14 @@ class Transfer:
         Returns:
             Whether that was done. If not, what was sent must not look complete.
         """
-        if self._boundary is None or not self.started or (self._in_flight and not self._boundary.clean):
+        if self._boundary is None or not self.start_sent:
             return False
         with anyio.move_on_after(LAST_EVENT_TIMEOUT):
-            await self._send_rest()
+            if not self._in_flight:  # else there may be a hole before the rest
+                await self._send_rest()
             if self._boundary.clean:
                 await self._send_body(framed(last_event(reason)))
-                await self.finish()
+                await self._send_end()
                 return True
         return False
 
@@ -149,11 +166,10 @@ class Transfer:
                 async with self._lock:
                     if anyio.current_time() >= self._last + interval:
                         await self._ping()
-        except OSError:
-            pass  # the client has left, and the operation knows
         except Exception as error:
-            self.failure = error
-            self._operation.cancel_sync(CancelationReason.ERROR, f"a ping failed: {error!r}")
+            if not self.client_left:  # else the operation knows
+                self.failure = error
+                self._operation.cancel_sync(CancelationReason.ERROR, f"a ping failed: {error!r}")
 
     async def _ping(self) -> None:
         assert self._boundary is not None
@@ -162,8 +178,12 @@ class Transfer:
             await self._send_body(KEEPALIVE_COMMENT)
 
     async def _send_rest(self) -> None:
-        if self._rechunker is not None and (rest := self._rechunker.rest()):
-            await self._send_body(rest)
+        if self._rechunker is not None:
+            while piece := self._rechunker.piece() or self._rechunker.rest():
+                await self._send_body(piece)
+
+    async def _send_end(self) -> None:
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _send_body(self, piece: bytes) -> None:
         if self._boundary is not None:
