@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
@@ -82,7 +83,7 @@ async def test_background_task_of_a_stream_that_was_ended() -> None:
 
     @app.get("/")
     async def endpoint() -> StreamingResponse:
-        async def body() -> Any:
+        async def body() -> AsyncIterator[str]:
             yield "first"
             try:
                 async with Cancelable():

@@ -30,6 +30,7 @@ class Ending(ResponseState):
     """
 
     cause: Cause | None = None
+    over: bool = False
     _held: Message | None = None
     _releasing: TaskBeside | None = None
     _replaced = False
