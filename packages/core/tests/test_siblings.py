@@ -125,16 +125,20 @@ def test_the_facade_exports_what_core_exports() -> None:
         "current_loop",
         "end_steps",
         "entered_here",
+        "facts_of",
         "has_listeners",
         "logger",
         "native_cancel_requests",
+        "observe",
         "positive_seconds",
         "post",
         "postponed",
+        "request_cancel",
         "require",
         "require_distinct",
         "start_beside",
         "step",
+        "stop_observing",
     }
     assert set(hother.cancelable.__all__) == set(hother.cancelable.core.__all__) - for_siblings
     for name in hother.cancelable.__all__:

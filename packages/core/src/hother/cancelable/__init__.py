@@ -94,6 +94,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from hother.cancelable.registry import OperationRegistry as OperationRegistry
+    from hother.cancelable.registry import ThreadSafeRegistry as ThreadSafeRegistry
     from hother.cancelable.sources import AllOfSource as AllOfSource
     from hother.cancelable.sources import AnyOfSource as AnyOfSource
     from hother.cancelable.sources import CompositeSource as CompositeSource

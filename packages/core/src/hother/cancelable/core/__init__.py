@@ -37,7 +37,14 @@ from .firing import Fire
 from .listeners import Registration, has_listeners
 from .log import logger
 from .loops import Loop, Timer, post
-from .observer import Observer, add_observer, remove_observer
+from .observer import (
+    Observer,
+    add_observer,
+    facts_of,
+    observe,
+    remove_observer,
+    stop_observing,
+)
 from .operation import Cancelable
 from .reason import CancelationReason, OperationStatus
 from .seconds import positive_seconds
@@ -45,7 +52,7 @@ from .source import CancelationSource, Disarm, require_distinct
 from .state import OperationOptions, require
 from .stepping import end_steps, entered_here, postponed, step
 from .stuck import set_stuck_after
-from .token import CancelationToken
+from .token import CancelationToken, request_cancel
 
 __all__ = [
     "Cancelable",
@@ -89,18 +96,22 @@ __all__ = [
     "current_operation",
     "end_steps",
     "entered_here",
+    "facts_of",
     "has_listeners",
     "logger",
     "native_cancel_requests",
+    "observe",
     "positive_seconds",
     "post",
     "postponed",
     "remove_observer",
+    "request_cancel",
     "require",
     "require_distinct",
     "set_stuck_after",
     "start_beside",
     "step",
+    "stop_observing",
     "with_cancelable",
     "with_current_operation",
     "with_timeout",

@@ -49,7 +49,8 @@ class Lifecycle(Listening):
         if everywhere or self._observers:
             notify(self, "operation_started")
         self._token._listeners[self] = True
-        if self._tokens or self._parent is not None or self._token._facts:
+        facts = self._token._facts
+        if self._tokens or self._parent is not None or len(facts) > ("operation id" in facts):
             self._connect()
         if self._timeout is not None:
             self._set_deadline(self._started_at + self._timeout)
@@ -88,7 +89,9 @@ class Lifecycle(Listening):
             if status is OperationStatus.CANCELLED and not own:
                 tell_children(self)
         try:
-            if self._callbacks is not None or everywhere or self._observers:
+            if everywhere or self._observers:
+                notify(self, "operation_ended")
+            if self._callbacks is not None:
                 await self._finish(leaving)
         finally:
             self._mark_left()
@@ -205,7 +208,6 @@ class Lifecycle(Listening):
             raise
 
     async def _finish(self, leaving: BaseException | None) -> None:
-        notify(self, "operation_ended")
         if self._status is OperationStatus.COMPLETED:
             is_cancelled = anyio.current_effective_deadline() == -math.inf
             await self._call_back("complete", is_cancelled, self.context)

@@ -8,7 +8,9 @@ from .log import logger
 
 if TYPE_CHECKING:
     from .cause import Cause
+    from .context import OperationContext
     from .operation import Cancelable
+    from .reason import OperationStatus
     from .state import OperationState
 
 
@@ -36,6 +38,26 @@ class Observer:
 
     def operation_ended(self, operation: Cancelable) -> None:
         """The operation was left; its context is final."""
+
+
+def facts_of(
+    operation: OperationState,
+) -> tuple[str | None, str | None, OperationStatus, dict[str, Any] | None, Cause | None, str | None]:
+    """Return what is known of an operation now, for observers who need it often: its record costs more.
+
+    Returns:
+        The name, the id of the parent, the status, the user's metadata (not a copy), why it was told to stop or has
+        ended, and the text of the exception that left its body.
+    """
+    context: OperationContext | None = operation._token._facts.get("context")
+    return (
+        operation._name,
+        None if operation._parent is None else operation._parent.operation_id,
+        operation._status,
+        operation._metadata if context is None else context.metadata,
+        operation._outcome or operation._token.cause,
+        operation._error,
+    )
 
 
 everywhere: list[Observer] = []
@@ -67,9 +89,21 @@ def remove_observer(observer: Observer) -> None:
     everywhere.remove(observer)
 
 
+def observe(operation: OperationState, observer: Observer) -> None:
+    """Have an observer told of one operation from now on; of nothing twice."""
+    if observer not in operation._observers:
+        operation._observers += (observer,)
+
+
+def stop_observing(operation: OperationState, observer: Observer) -> None:
+    """Have an observer told of one operation no more."""
+    operation._observers = tuple(each for each in operation._observers if each is not observer)
+
+
 def notify(operation: OperationState, event: str, *args: object) -> None:
     """Call one method of each observer of an operation; a failure is logged."""
-    for observer in dict.fromkeys((*everywhere, *operation._observers)):
+    own = operation._observers
+    for observer in dict.fromkeys((*everywhere, *own)) if everywhere else own:
         try:
             getattr(observer, event)(operation, *args)
         except Exception:

@@ -173,6 +173,11 @@ class OperationState:
         return context
 
     @property
+    def is_pending(self) -> bool:
+        """Whether the operation was made and not entered yet."""
+        return self._status is OperationStatus.PENDING
+
+    @property
     def is_running(self) -> bool:
         """Whether the operation was entered and not left yet."""
         return self._status is OperationStatus.RUNNING
@@ -265,4 +270,4 @@ def _checked_sources(sources: Sequence[CancelationSource]) -> tuple[CancelationS
 
 
 def _global_registry() -> tuple[Observer, ...]:
-    return (load("OperationRegistry", "register_globally=True").get_instance(),)
+    return (load("OperationRegistry", "register_globally=True").get_instance().observer,)

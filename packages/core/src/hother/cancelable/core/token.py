@@ -284,3 +284,21 @@ class CancelationToken:
     def __repr__(self) -> str:
         state = f"cancelled ({self.reason})" if self.is_cancelled else "not cancelled"
         return f"<CancelationToken {self.id} {state}>"
+
+
+def request_cancel(token: CancelationToken, reason: CancelationReason, message: str | None, origin: str | None) -> bool:
+    """Cancel a token in the name of somebody else, from any thread or signal handler; for those who pass requests on.
+
+    As with `cancel_sync`, each loop tells its own operations soon.
+
+    Args:
+        token: The token.
+        reason: Why.
+        message: What the one who asked had to say.
+        origin: Who asked, for the record; None names the task or thread that calls this.
+
+    Returns:
+        Whether this request was the first.
+    """
+    cause, _ = requested(reason, message)
+    return token._request(cause if origin is None else cause._replace(origin=origin), None)
