@@ -9,6 +9,7 @@ import pytest
 import hother.cancelable
 import hother.cancelable.core
 import hother.cancelable.integrations.fastapi
+import hother.cancelable.registry
 import hother.cancelable.sources
 import hother.cancelable.streams
 
@@ -16,6 +17,7 @@ MODULES: list[ModuleType] = [
     hother.cancelable,
     hother.cancelable.core,
     hother.cancelable.integrations.fastapi,
+    hother.cancelable.registry,
     hother.cancelable.sources,
     hother.cancelable.streams,
 ]

@@ -17,8 +17,10 @@ from hother.cancelable import (
     CancelationSource,
     CancelationToken,
     OperationContext,
+    OperationRegistry,
     OperationStatus,
     Registration,
+    ThreadSafeRegistry,
     TimeoutCancelation,
     cancelable,
     cancelable_combine,
@@ -31,6 +33,20 @@ from hother.cancelable import (
     with_cancelable,
     with_current_operation,
     with_timeout,
+)
+from hother.cancelable.registry import (
+    BlockingEventFeed,
+    CancelResult,
+    CancelState,
+    Event,
+    EventFeed,
+    EventKind,
+    OperationRecord,
+    Page,
+    RecordStatus,
+    Statistics,
+    TreeNode,
+    WorkerRecord,
 )
 from hother.cancelable.sources import TimeoutSource
 from hother.cancelable.streams import CancelableAsyncIterator, chunked_cancelable_stream
@@ -203,3 +219,44 @@ async def streams(operation: Cancelable) -> None:
         assert_type(number, int)
     async for numbers in chunked_cancelable_stream(generator(3), 2, max_wait=1):
         assert_type(numbers, list[int])
+
+
+async def registries(registry: OperationRegistry, operation: Cancelable) -> None:
+    """The registry hands out records, and takes what its filters are by name."""
+    assert_type(OperationRegistry.get_instance(), OperationRegistry)
+    assert_type(OperationRegistry(history_limit=5).install(), OperationRegistry)
+    await registry.register(operation)
+    assert_type(await registry.unregister("1"), bool)
+    assert_type(await registry.list_operations("running", name_pattern="load-*", min_age=3), list[OperationRecord])
+    assert_type(await registry.list_operations([RecordStatus.RUNNING, "pending"]), list[OperationRecord])
+    assert_type(await registry.list_operations(OperationStatus.RUNNING, cancelling=True), list[OperationRecord])
+    assert_type(await registry.page(20, None, status="running", worker="a"), Page)
+    assert_type(await registry.count(parent_id="1", min_age=timedelta(hours=1)), int)
+    assert_type(await registry.tree(), list[TreeNode])
+    assert_type(await registry.get("1"), OperationRecord | None)
+    assert_type(await registry.get_operation("1"), Cancelable | None)
+    assert_type(await registry.cancel("1", CancelationReason.SHUTDOWN, "bye", wait=5), CancelResult)
+    assert_type((await registry.cancel("1")).state, CancelState)
+    assert_type(await registry.cancel_operation("1"), bool)
+    assert_type(await registry.cancel_all("running", message="bye", name_pattern="load-*"), int)
+    assert_type(await registry.get_history(5, "failed", since=3.5), list[OperationRecord])
+    assert_type(await registry.get_statistics(), Statistics)
+    assert_type(await registry.cleanup_completed(timedelta(hours=1)), int)
+    assert_type(await registry.workers(), list[WorkerRecord])
+    assert_type(registry.events(), EventFeed)
+    async for event in registry.events(after="3"):
+        assert_type(event, Event)
+        assert_type(event.kind, EventKind)
+        assert_type(event.record, OperationRecord | None)
+
+
+def registries_in_threads(registry: ThreadSafeRegistry, operation: Cancelable) -> None:
+    """The view for threads gives the same, without `await`."""
+    assert_type(ThreadSafeRegistry.get_instance(), ThreadSafeRegistry)
+    registry.register(operation)
+    assert_type(registry.list_operations("running", cancelling=True), list[OperationRecord])
+    assert_type(registry.cancel("1", wait=timedelta(seconds=5)), CancelResult)
+    assert_type(registry.get_statistics(), Statistics)
+    assert_type(registry.events(timeout=3), BlockingEventFeed)
+    for event in registry.events():
+        assert_type(event, Event)

@@ -1,0 +1,60 @@
+"""What a process must do when it has just been forked, and before it ends."""
+
+from __future__ import annotations
+
+import atexit
+import multiprocessing
+import os
+from collections.abc import Callable
+from typing import Any, Protocol
+from weakref import WeakSet
+
+
+class Forkable(Protocol):
+    """Something that holds threads and connections, which a child must not share."""
+
+    def before_fork(self) -> None:
+        """Let the threads come to rest, so that the child finds no lock that one of them holds."""
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+
+    def after_fork(self) -> None:
+        """Become another process."""
+
+
+_known: WeakSet[Forkable] = WeakSet()
+
+
+def follow_forks(each: Forkable) -> None:
+    """Have something told in the children of this process."""
+    _known.add(each)
+
+
+def call_at_exit(function: Callable[[], object]) -> None:
+    """Have a function called when this process ends in good order."""
+    atexit.register(function)
+    if multiprocessing.parent_process() is not None:  # which skips atexit in forked children before Python 3.13
+        from multiprocessing import util
+
+        finalize: Any = util.Finalize
+        finalize(None, function, exitpriority=10)
+
+
+def _before() -> None:
+    for each in list(_known):
+        each.before_fork()
+
+
+def _in_parent() -> None:
+    for each in list(_known):
+        each.after_fork_in_parent()
+
+
+def _in_child() -> None:
+    for each in list(_known):
+        each.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)

@@ -1,0 +1,44 @@
+"""Operations as a tree of parents and children."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from hother.cancelable.core import require
+
+from .records import OperationRecord
+
+
+class TreeNode(NamedTuple):
+    """An operation and those that were entered in it."""
+
+    record: OperationRecord
+    """The operation."""
+    children: list[TreeNode]
+    """The operations below it."""
+
+
+def tree_of(records: Iterable[OperationRecord], root: str | None) -> list[TreeNode]:
+    """Put operations under their parents.
+
+    Args:
+        records: What there is; one whose parent is not among them stands at the top.
+        root: The id of the operation whose part of the tree is wanted; None for all of it.
+
+    Returns:
+        The operations at the top.
+
+    Raises:
+        TypeError: If the root is no string.
+    """
+    if root is not None:
+        require(str, root, "root", "the id of an operation")
+    nodes = {record.id: TreeNode(record, []) for record in records}
+    top: list[TreeNode] = []
+    for node in nodes.values():
+        above = nodes.get(node.record.parent_id or "")
+        (top if above is None else above.children).append(node)
+    if root is None:
+        return top
+    return [nodes[root]] if root in nodes else []
