@@ -80,6 +80,28 @@ sees_the_request:
   part 2 saved
   cancelled: the disk is needed
 """,
+    "02_advanced/03_operation_registry.py": """\
+the tree:
+  nightly: running
+    download prices: running
+    download rates: running
+progress: 50.0
+  event: download prices cancel_requested
+  event: download prices finished
+one: ended, not needed today
+again: ended, not needed today
+unknown: not_found
+downloads left: 1
+told: 1
+  event: download rates cancel_requested
+  event: download rates finished
+a thread sees: ['nightly']
+a thread cancels: ended
+history: nightly cancelled, manual
+history: download rates cancelled, manual
+history: download prices cancelled, manual
+numbers: 3 ended, {'manual': 3}
+""",
     "02_advanced/04_with_timeout_helper.py": """\
 an answer
 9 characters
@@ -160,6 +182,8 @@ nobody resumes it
 ELSEWHERE = {
     "02_advanced/08_signal_handling.py": "test_signal_example.py",
     "03_integrations/04_fastapi_example.py": "test_fastapi_example.py",
+    "03_integrations/07_multi_worker_jobs.py": "test_multi_worker_example.py",
+    "05_monitoring/01_monitoring_dashboard.py": "test_monitoring_example.py",
     "06_llm/01_llm_streaming.py": "llm_program.py",
 }
 """Examples that wait for somebody, or need more than a look at what they print, and who does that."""

@@ -12,6 +12,8 @@ import anyio
 import asgi
 import crowds
 import paths
+import registry
+import shared_store
 import sources
 import streams
 from measuring import Result, measure
@@ -21,9 +23,10 @@ async def run() -> list[Result]:
     """Measure every row, showing each as it comes."""
     results: list[Result] = []
     print("| path | ours | raw | raw way | result | at most | |\n|---|---|---|---|---|---|---|")
-    for row in (*paths.ROWS, *crowds.ROWS, *asgi.ROWS, *sources.ROWS, *streams.ROWS):
+    for row in (*paths.ROWS, *crowds.ROWS, *asgi.ROWS, *sources.ROWS, *streams.ROWS, *registry.ROWS):
         results.append(await measure(row))
         print(line(results[-1]), flush=True)
+    await shared_store.table()
     return results
 
 
