@@ -8,6 +8,7 @@ from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 from contextvars import Context, copy_context
 from typing import Any, Final, Self
 
+import anyio
 from anyio import to_thread
 
 _END: Final = object()
@@ -59,7 +60,8 @@ class InThreads:
         """Close the iterator, if it can be closed, when the step that runs has come back."""
         close: Callable[[], object] | None = getattr(self._iterator, "close", None)
         if close is not None:
-            await to_thread.run_sync(self._run, close)
+            with anyio.CancelScope(shield=True):
+                await to_thread.run_sync(self._run, close)
 
     def _run(self, step: Callable[[], object]) -> object:
         with self._lock:

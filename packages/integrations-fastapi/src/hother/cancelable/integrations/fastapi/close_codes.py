@@ -24,6 +24,12 @@ def reason_of(message: Message | None) -> str | None:
     return message.get("reason") or None
 
 
+def name_of_close(message: Message | None) -> str:
+    """Return what the peer said when it closed; 1005 and 1006 say nothing, not even that it did."""
+    code, reason = code_of(message), reason_of(message)
+    return "" if code is None else f" (close code {code}{f': {reason}' if reason else ''})"
+
+
 def require_close(code: int, reason: str | None) -> None:
     """Refuse a close code that may not be sent, or a reason that does not fit into a frame.
 

@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 from hother.cancelable import Cancelable, OperationStatus
 from hother.cancelable.core import OperationOptions, positive_seconds
 
+from .messages import name_of
 from .monitor import SCOPE_KEY, Monitor
 from .token import get_request_token
 
@@ -108,7 +109,7 @@ def cancelable_dependency(
     """
     if request is None:
         return RequestCancelable(timeout=timeout)
-    name = f"{request.scope.get('method', 'WebSocket')} {request.scope['path']}"  # a web socket has no method
+    name = name_of(request.scope)
     token = get_request_token(request)
     return RequestCancelable(request.scope[SCOPE_KEY], name=name, timeout=timeout, token=token)
 

@@ -8,18 +8,18 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final, TypeVar, cast, overload
 
-import anyio
-from anyio import to_thread
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
 from fastapi.exceptions import HTTPException, WebSocketException
-from hother.cancelable import Cancelable, CancelationError, CancelationReason, current_operation
+from hother.cancelable import Cancelable, CancelationError, CancelationReason
 from hother.cancelable.core import end_steps, positive_seconds, require, step
 
 from .answers import answer_to, last_event
+from .chunks import InThreads
 from .dependency import cancelable_dependency
 from .handlers import has_left, is_closed, log_if_broken
+from .messages import name_of
 from .monitor import SCOPE_KEY
 from .signatures import ConnectionParameter, Kind, kind_of
 from .silence import is_only, reason_of
@@ -111,7 +111,7 @@ class _Run:
         """Tell whether nobody is there to be answered."""
         return reason is CancelationReason.DISCONNECT and self._connection is not None and has_left(self._connection)
 
-    async def next_item(self, generator: AsyncGenerator[Any]) -> tuple[Any, bool]:
+    async def next_item(self, items: AsyncGenerator[Any] | InThreads) -> tuple[Any, bool]:
         """Return the next item of an endpoint that is a generator, if there is one, and whether it goes on after it.
 
         Raises:
@@ -120,7 +120,7 @@ class _Run:
 
         async def advance() -> Any:
             await self.operation.check_cancelation()  # it may never wait for anything itself
-            return await generator.__anext__()
+            return await items.__anext__()
 
         try:
             return await step(self.operation, advance), True
@@ -146,7 +146,7 @@ def _stream_operation(connection: HTTPConnection | None, timeout: float | None) 
     """
     if connection is None or SCOPE_KEY in connection.scope:
         return cancelable_dependency(connection, timeout)
-    return Cancelable(name=f"{connection.scope['method']} {connection.scope['path']}", timeout=timeout)
+    return Cancelable(name=name_of(connection.scope), timeout=timeout)
 
 
 def _decorated(endpoint: F, timeout: float | None, raises: bool) -> F:
@@ -206,15 +206,7 @@ def _iterated(endpoint: Callable[..., Any], begin: Callable[[dict[str, Any]], _R
 
 
 def _iterated_in_thread(endpoint: Callable[..., Any], begin: Callable[[dict[str, Any]], _Run]) -> Callable[..., Any]:
-    async def generate(*args: Any, **kwargs: Any) -> AsyncGenerator[Any]:
-        generator = endpoint(*args, **kwargs)
-        operation = current_operation()
-        assert operation is not None  # of the step
-        try:
-            while (item := await operation.run_in_thread(next, generator, _NOTHING)) is not _NOTHING:
-                yield item
-        finally:
-            with anyio.CancelScope(shield=True):
-                await to_thread.run_sync(generator.close)
+    def iterate(*args: Any, **kwargs: Any) -> InThreads:
+        return InThreads(endpoint(*args, **kwargs))
 
-    return _iterated(generate, begin)
+    return _iterated(iterate, begin)

@@ -18,13 +18,9 @@ def is_disconnect(message: Message) -> bool:
     return message["type"] in ("http.disconnect", "websocket.disconnect")
 
 
-def name_of_close(message: Message | None) -> str:
-    """Return what the peer of a web socket said when it closed; 1005 and 1006 say nothing, not even that it did."""
-    code = None if message is None else message.get("code")
-    if message is None or code in (None, 1005, 1006):
-        return ""
-    reason = message.get("reason")
-    return f" (close code {int(code)}{f': {reason}' if reason else ''})"
+def name_of(scope: Scope) -> str:
+    """Return what operations of a request are called; a web socket has no method."""
+    return f"{scope.get('method', 'WebSocket')} {scope['path']}"
 
 
 def expects_continue(scope: Scope) -> bool:

@@ -15,7 +15,8 @@ from hother.cancelable.core import Loop, TaskBeside, current_loop, has_listeners
 
 from .answers import STATUS_KEY, answer_to
 from .channel import Channel
-from .messages import HTTP_DISCONNECT, WEBSOCKET_DISCONNECT, is_disconnect, name_of_close
+from .close_codes import name_of_close
+from .messages import HTTP_DISCONNECT, WEBSOCKET_DISCONNECT, is_disconnect
 
 if TYPE_CHECKING:
     from .ending import Ending

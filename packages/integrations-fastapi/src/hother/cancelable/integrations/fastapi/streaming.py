@@ -17,6 +17,7 @@ from hother.cancelable import Cancelable, CancelationError, CancelationReason, C
 from hother.cancelable.core import positive_seconds, require
 
 from .chunks import as_async, encoded, require_chunk_size
+from .messages import name_of
 from .monitor import SCOPE_KEY, Monitor
 from .pulling import Source, pulling
 from .silence import answer_base_http_middleware, cut_base_http_middleware, lies_in_base_http_middleware
@@ -73,7 +74,7 @@ class CancelableStreamingResponse(StreamingResponse):
         if scope["type"] == "websocket":  # a denial response
             await super().__call__(scope, receive, send)
             return
-        self._name = f"{scope['method']} {scope['path']}"
+        self._name = name_of(scope)
         try:
             if scope["method"] == "HEAD":
                 await self._send_head(send)

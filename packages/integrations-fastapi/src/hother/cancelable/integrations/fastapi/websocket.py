@@ -25,8 +25,8 @@ class CancelableWebSocket:
       block. That is so, too, for a call in another task than the one that has entered the operation.
     - When the peer closes the web socket or its connection is lost, the operation is cancelled with the reason
       `DISCONNECT`, also while it only sends or does something else; the message has the close code where it is known.
-    - No frame is lost: what came before the end can still be received after the block, in order. Up to 32 frames are
-      read ahead; a close behind more of them is seen when they are received.
+    - No frame is lost: what came before the end can still be received after the block, in order. Up to 1 MiB is read
+      ahead; a close behind more than that is seen when it is received.
     - Outside any operation a call raises `WebSocketDisconnect` once the peer has left, on every server and every time,
       and iteration ends. Its code is 1006 where the server knows none.
 
