@@ -136,6 +136,7 @@ def test_the_facade_exports_what_core_exports() -> None:
         "request_cancel",
         "require",
         "require_distinct",
+        "set_process_wide",
         "start_beside",
         "step",
         "stop_observing",

@@ -43,6 +43,7 @@ from .observer import (
     facts_of,
     observe,
     remove_observer,
+    set_process_wide,
     stop_observing,
 )
 from .operation import Cancelable
@@ -108,6 +109,7 @@ __all__ = [
     "request_cancel",
     "require",
     "require_distinct",
+    "set_process_wide",
     "set_stuck_after",
     "start_beside",
     "step",

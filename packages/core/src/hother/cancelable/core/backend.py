@@ -18,10 +18,17 @@ def current_backend() -> tuple[type[Backend], Loop, Any]:
     Raises:
         anyio.NoEventLoopError: If no event loop runs in this thread.
     """
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        return _trio() or _no_loop()
+    found = running_backend()
+    if found is None:
+        raise anyio.NoEventLoopError("no event loop runs in this thread; call this in a coroutine that one runs")
+    return found
+
+
+def running_backend() -> tuple[type[Backend], Loop, Any] | None:
+    """Return the same, or None if no event loop runs in this thread."""
+    loop = asyncio._get_running_loop()  # `get_running_loop` raises without one, which takes as long as all of this
+    if loop is None:
+        return _trio()
     task = asyncio.current_task(loop)
     if task is not None:
         return AsyncioBackend, loop, task
@@ -39,11 +46,7 @@ def current_loop() -> Loop:
 
 def in_event_loop() -> bool:
     """Tell whether an event loop runs in this thread."""
-    try:
-        current_backend()
-    except anyio.NoEventLoopError:
-        return False
-    return True
+    return running_backend() is not None
 
 
 def native_cancel_requests() -> int:
@@ -66,7 +69,3 @@ def _trio() -> tuple[type[Backend], Loop, Any] | None:
     from .loop_trio import TrioBackend
 
     return TrioBackend, loop, TrioBackend.current_task()
-
-
-def _no_loop() -> tuple[type[Backend], Loop, Any]:
-    raise anyio.NoEventLoopError("no event loop runs in this thread; call this in a coroutine that one runs")

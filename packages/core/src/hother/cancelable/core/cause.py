@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import anyio
-
-from .backend import current_backend
+from .backend import running_backend
 from .loops import Loop
 from .reason import CancelationReason
 
@@ -56,13 +54,17 @@ def requested(reason: object, message: object) -> tuple[Cause, Loop | None]:
     if message is not None and not isinstance(message, str):
         raise TypeError(f"the message must be a string, not {message!r}")
     origin, now, loop = whereabouts()
-    return Cause(reason, message, origin, now), loop
+    cause: Cause = _new_tuple(Cause, (reason, message, origin, now, None, None))  # its own constructor takes longer
+    return cause, loop
+
+
+_new_tuple: Any = tuple.__new__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 
 def whereabouts() -> tuple[str, float, Loop | None]:
     """Name the task or thread that runs this; return the time on its clock, and its loop."""
-    try:
-        backend, loop, task = current_backend()
-    except anyio.NoEventLoopError:
+    found = running_backend()
+    if found is None:
         return f"thread {threading.current_thread().name!r}", time.monotonic(), None
+    backend, loop, task = found
     return backend.task_name(task), backend.now(loop), loop

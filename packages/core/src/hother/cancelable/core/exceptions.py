@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from .reason import CancelationReason
 
@@ -25,7 +25,9 @@ class CancelationError(Exception):
         context: The operation that was cancelled, if it was one.
     """
 
-    _reason: ClassVar[CancelationReason] = CancelationReason.MANUAL
+    reason: CancelationReason = CancelationReason.MANUAL
+    """Why the operation was cancelled."""
+    _context: OperationContext | None = None
     _ancestor: OperationContext | None = None
     _request: Cause | None = None
     _operation: OperationState | None = None
@@ -37,12 +39,13 @@ class CancelationError(Exception):
         reason: CancelationReason | None = None,
         context: OperationContext | None = None,
     ) -> None:
-        self.reason: CancelationReason = self._reason if reason is None else reason
-        """Why the operation was cancelled."""
+        super().__init__(message)
         self.message: str | None = message
         """What the one who cancelled it had to say."""
-        self._context = context
-        super().__init__(message)
+        if reason is not None:
+            self.reason = reason
+        if context is not None:
+            self._context = context
 
     @property
     def context(self) -> OperationContext | None:
@@ -64,59 +67,59 @@ class CancelationError(Exception):
 class TimeoutCancelation(CancelationError, TimeoutError):
     """Raised when the deadline of an operation passed. Also a `TimeoutError`."""
 
-    _reason = CancelationReason.TIMEOUT
+    reason: CancelationReason = CancelationReason.TIMEOUT
 
 
 class ManualCancelation(CancelationError):
     """Raised when somebody cancelled the operation or one of its tokens."""
 
-    _reason = CancelationReason.MANUAL
+    reason: CancelationReason = CancelationReason.MANUAL
 
 
 class SignalCancelation(CancelationError):
     """Raised when a signal ended the operation."""
 
-    _reason = CancelationReason.SIGNAL
+    reason: CancelationReason = CancelationReason.SIGNAL
 
 
 class ConditionCancelation(CancelationError):
     """Raised when a condition became true or a custom source fired."""
 
-    _reason = CancelationReason.CONDITION
+    reason: CancelationReason = CancelationReason.CONDITION
 
 
 class ParentCancelation(CancelationError):
     """Raised when an operation above was cancelled that does not enclose this one, so only a link ended it."""
 
-    _reason = CancelationReason.PARENT
+    reason: CancelationReason = CancelationReason.PARENT
 
 
 class ErrorCancelation(CancelationError):
     """Raised when a source broke; its exception is the `__cause__`."""
 
-    _reason = CancelationReason.ERROR
+    reason: CancelationReason = CancelationReason.ERROR
 
 
 class DisconnectCancelation(CancelationError):
     """Raised when the client that the operation worked for has left."""
 
-    _reason = CancelationReason.DISCONNECT
+    reason: CancelationReason = CancelationReason.DISCONNECT
 
 
 class ShutdownCancelation(CancelationError):
     """Raised when the process is shutting down."""
 
-    _reason = CancelationReason.SHUTDOWN
+    reason: CancelationReason = CancelationReason.SHUTDOWN
 
 
 class ExternalCancelation(CancelationError):
     """Raised by `check()` for a token that was cancelled with the reason EXTERNAL."""
 
-    _reason = CancelationReason.EXTERNAL
+    reason: CancelationReason = CancelationReason.EXTERNAL
 
 
 BY_REASON: dict[CancelationReason, type[CancelationError]] = {
-    each._reason: each
+    each.reason: each
     for each in (
         TimeoutCancelation,
         ManualCancelation,

@@ -14,11 +14,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
+from collections.abc import Collection
 from typing import Any
 
 from .exceptions import CancelationError
 
-_both: dict[type[CancelationError], type[CancelationError]] = {}
+_both: dict[tuple[type[CancelationError], bool], type[CancelationError]] = {}
+"""The classes that are also a `CancelledError`, and whether what becomes of them is reported."""
+_eager: Collection[Any] = getattr(asyncio.tasks, "_eager_tasks", ())
+"""The tasks that run before whoever makes them has them, on Python 3.12 and later."""
 
 
 def for_this_task(kind: type[CancelationError], message: str | None) -> CancelationError:
@@ -28,7 +32,7 @@ def for_this_task(kind: type[CancelationError], message: str | None) -> Cancelat
         callbacks: list[tuple[Any, Any]] = task._callbacks or []
     except (RuntimeError, AttributeError):  # no asyncio, or no way to tell
         return kind(message)
-    if task in getattr(asyncio.tasks, "_eager_tasks", ()):  # so new that nobody can watch it yet
+    if task in _eager:  # so new that nobody can watch it yet
         return kind(message)
     main = False
     for callback, _ in callbacks:
@@ -36,7 +40,8 @@ def for_this_task(kind: type[CancelationError], message: str | None) -> Cancelat
             main = True  # the loop itself takes what ends this task
         elif _watches(callback):
             return kind(message)
-    error = (_both.get(kind) or _both.setdefault(kind, _also_cancelled_error(kind)))(message)
+    key = kind, not main
+    error = (_both.get(key) or _both.setdefault(key, _also_cancelled_error(*key)))(message)
     if not main:
         _have_reported(error, task, callbacks)
     return error
@@ -53,15 +58,15 @@ def _watches(callback: object) -> bool:
     return not isinstance(callback, _Reporter)
 
 
-def _also_cancelled_error(kind: type[CancelationError]) -> type[CancelationError]:
-    namespace = {
+def _also_cancelled_error(kind: type[CancelationError], reported: bool) -> type[CancelationError]:
+    namespace: dict[str, Any] = {
         "__doc__": kind.__doc__,
         "__module__": kind.__module__,
         "__qualname__": kind.__qualname__,
-        "__del__": _at_its_end,
         "_plain": kind,
-        "_reporter": None,
     }
+    if reported:
+        namespace.update(__del__=_at_its_end, _reporter=None)
     return type(kind.__name__, (kind, asyncio.CancelledError), namespace)
 
 

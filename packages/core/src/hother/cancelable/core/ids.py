@@ -6,14 +6,22 @@ import itertools
 import os
 
 _numbers = itertools.count(1)
-_process: tuple[int, str] = (0, "")
+_process: str | None = None
 
 
 def new_id() -> str:
     """Return 64 random bits of this process, renewed in a fork, and a number of their own."""
+    return f"{_process or _begin()}-{next(_numbers)}"
+
+
+def _begin() -> str:
     global _process
-    pid, prefix = _process
-    if pid != os.getpid():
-        prefix = os.urandom(8).hex()
-        _process = (os.getpid(), prefix)
-    return f"{prefix}-{next(_numbers):x}"
+    if _process is None and hasattr(os, "register_at_fork"):  # asking for the process id each time costs more
+        os.register_at_fork(after_in_child=_forget)
+    _process = os.urandom(8).hex()
+    return _process
+
+
+def _forget() -> None:
+    global _process
+    _process = ""

@@ -10,7 +10,7 @@ from .cause import Cause
 from .exceptions import BY_REASON, CancelationError
 from .flavour import for_this_task
 from .parents import caused_by
-from .reason import CancelationReason, OperationStatus
+from .reason import CANCELLED, FAILED, CancelationReason, OperationStatus
 
 if TYPE_CHECKING:
     from .state import OperationState
@@ -33,15 +33,15 @@ def judge(
         outer: What an enclosing ancestor passes on, if one was cancelled.
     """
     if caught and requested is not None:
-        return OperationStatus.CANCELLED, requested, True
+        return CANCELLED, requested, True
     told = _told_to_stop(operation, leaving)
     if told is not None:
         passed_on = outer or caused_by(told, told._token.cause or Cause(CancelationReason.EXTERNAL))
         own = told is operation
-        return OperationStatus.CANCELLED, requested if own else passed_on, own
+        return CANCELLED, requested if own else passed_on, own
     if isinstance(leaving, CancelationError) or not isinstance(leaving, _interruptions()):
-        return OperationStatus.FAILED, requested, False
-    return OperationStatus.CANCELLED, outer or _from_outside(operation, leaving), False
+        return FAILED, requested, False
+    return CANCELLED, outer or _from_outside(operation, leaving), False
 
 
 def _interruptions() -> tuple[type[BaseException], ...]:

@@ -11,7 +11,7 @@ from typing import NoReturn, Self
 
 import anyio
 
-from .backend import current_backend
+from .backend import current_backend, running_backend
 from .callbacks import call_all
 from .cause import Cause
 from .current import current
@@ -20,7 +20,7 @@ from .listening import Listening
 from .log import logger
 from .observer import everywhere, notify
 from .parents import cancelled_above, link_to_ancestors, may_enclose, place_under, tell_children
-from .reason import OperationStatus
+from .reason import CANCELLED, COMPLETED, FAILED, PENDING, RUNNING, OperationStatus
 from .sourcing import RunningSources
 from .waiting import wake_all
 
@@ -31,16 +31,16 @@ class Lifecycle(Listening):
     __slots__ = ()
 
     async def __aenter__(self) -> Self:
-        if self._status is not OperationStatus.PENDING:
+        if self._status is not PENDING:
             raise RuntimeError(f"{self._label()} was entered before; an operation runs once, so make a new one")
-        backend, loop, task = current_backend()
+        backend, loop, task = running_backend() or current_backend()
         if task is None:
             raise RuntimeError(f"{self._label()} must be entered in a task, not in a callback of the event loop")
         self._backend, self._loop, self._task = backend, loop, task
         above = current.get()
         if above is not None and not self._detached:
             place_under(self, above)
-        self._status = OperationStatus.RUNNING
+        self._status = RUNNING
         self._wall_time = time.time()
         self._started_at = backend.now(loop)
         self._scope = scope = backend.new_scope()
@@ -62,7 +62,7 @@ class Lifecycle(Listening):
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         scope = self._scope
-        if scope is None or self._status is not OperationStatus.RUNNING or self._left_elsewhere():
+        if scope is None or self._status is not RUNNING or self._left_elsewhere():
             await self._refuse_exit()
         body_raised = exc
         if self._running_sources is not None:
@@ -81,12 +81,12 @@ class Lifecycle(Listening):
         self._scope = self._task = None
         requested, own = self._token._seal(), False
         if leaving is None:
-            self._end(OperationStatus.COMPLETED, requested)
+            self._end(COMPLETED, requested)
         else:
             status, cause, own = judge(self, leaving, caught, requested, outer)
-            self._error = text_of(leaving) if status is OperationStatus.FAILED else None
+            self._error = text_of(leaving) if status is FAILED else None
             self._end(status, cause)
-            if status is OperationStatus.CANCELLED and not own:
+            if status is CANCELLED and not own:
                 tell_children(self)
         try:
             if everywhere or self._observers:
@@ -148,7 +148,7 @@ class Lifecycle(Listening):
 
     async def _refuse_exit(self) -> NoReturn:
         if self._scope is None:
-            state = "was not entered" if self._status is OperationStatus.PENDING else "was left before"
+            state = "was not entered" if self._status is PENDING else "was left before"
             raise RuntimeError(f"{self._label()} {state}")
         if self._left_elsewhere():
             self._disconnect()
@@ -156,7 +156,7 @@ class Lifecycle(Listening):
             if self._running_sources is not None:
                 self._running_sources.abandon()
             self._error = "RuntimeError: left in another task"
-            self._end(OperationStatus.FAILED, self._token._seal())
+            self._end(FAILED, self._token._seal())
             if everywhere or self._observers:
                 notify(self, "operation_ended")
             self._mark_left()
@@ -208,10 +208,10 @@ class Lifecycle(Listening):
             raise
 
     async def _finish(self, leaving: BaseException | None) -> None:
-        if self._status is OperationStatus.COMPLETED:
+        if self._status is COMPLETED:
             is_cancelled = anyio.current_effective_deadline() == -math.inf
             await self._call_back("complete", is_cancelled, self.context)
-        elif self._status is OperationStatus.FAILED:
+        elif self._status is FAILED:
             await self._call_back("error", True, self.context, leaving)
         else:
             await self._call_back("cancel", True, self.context)

@@ -63,11 +63,12 @@ class Listening(OperationState):
 
     def _deliver(self) -> None:
         """Interrupt the body; runs on the operation's loop."""
-        cause = self._token.cause
-        if self._scope is None or cause is None:
+        facts = self._token._facts
+        if self._scope is None:
             return
+        cause: Cause = facts["cause"]
         self._scope.cancel(cause.message or cause.reason)
-        if "context" in self._token._facts:
+        if "context" in facts:
             self._refresh()
         watch_for_stuck(self)
         if everywhere or self._observers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .log import logger
+from .siblings import load
 
 if TYPE_CHECKING:
     from .cause import Cause
@@ -62,6 +63,27 @@ def facts_of(
 
 everywhere: list[Observer] = []
 """The observers of all operations."""
+_process_wide: tuple[Observer, ...] = ()
+
+
+def set_process_wide(observer: Observer) -> None:
+    """Have an observer told of all operations that are made with `register_globally=True` from now on.
+
+    For the registry, which does so for the one of the process.
+    """
+    global _process_wide
+    _process_wide = (observer,)
+
+
+def process_wide() -> tuple[Observer, ...]:
+    """Return who is told of operations that are made with `register_globally=True`.
+
+    Raises:
+        ImportError: If there is no registry.
+    """
+    if not _process_wide:
+        load("OperationRegistry", "register_globally=True").get_instance()
+    return _process_wide
 
 
 def add_observer(observer: Observer) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack
 import anyio
 
 from .combining import combined
-from .reason import OperationStatus
+from .reason import PENDING
 from .seconds import positive_seconds
 from .siblings import load
 from .source import CancelationSource, require_distinct
@@ -172,7 +172,7 @@ class Cancelable(Stoppable):
             RuntimeError: If the operation was entered already.
         """
         require(CancelationSource, source, "source", "a CancelationSource")
-        if self._status is not OperationStatus.PENDING:
+        if self._status is not PENDING:
             raise RuntimeError(f"{self._label()} was entered already; add its sources before")
         require_distinct((*self._sources, source))
         self._sources = (*self._sources, source)

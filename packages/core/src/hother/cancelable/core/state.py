@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NoReturn, TypedDict
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypedDict
 
 from .cause import Cause
 from .context import OperationContext
 from .ids import new_id
-from .observer import Observer
-from .reason import OperationStatus
+from .observer import Observer, process_wide
+from .reason import CANCELLED, COMPLETED, PENDING, RUNNING
 from .seconds import positive_seconds
-from .siblings import load
 from .source import CancelationSource, require_distinct
 from .token import CancelationToken
 
@@ -56,6 +55,9 @@ class TokenOptions(CommonOptions, total=False):
 
 class OperationOptions(TimeoutOptions, TokenOptions, total=False):
     """What `Cancelable` takes."""
+
+
+NO_SOURCES: Final[tuple[CancelationSource, ...]] = ()
 
 
 class OperationState:
@@ -111,7 +113,7 @@ class OperationState:
         metadata: dict[str, Any] | None = None,
         timeout: float | timedelta | None = None,
         token: CancelationToken | None = None,
-        sources: Sequence[CancelationSource] = (),
+        sources: Sequence[CancelationSource] = NO_SOURCES,
         register_globally: bool = False,
         detached: bool = False,
         move_on: bool = False,
@@ -128,14 +130,14 @@ class OperationState:
         self._timeout = None if timeout is None else positive_seconds(timeout, "timeout")
         self._token = CancelationToken()
         self._tokens: tuple[CancelationToken, ...] = () if token is None else (token,)
-        self._sources: tuple[CancelationSource, ...] = _checked_sources(sources)
-        self._observers: tuple[Observer, ...] = _global_registry() if register_globally else ()
+        self._sources: tuple[CancelationSource, ...] = () if sources is NO_SOURCES else _checked_sources(sources)
+        self._observers: tuple[Observer, ...] = process_wide() if register_globally else ()
         self._detached = detached
         self._move_on = move_on
         self._callback_timeout = positive_seconds(callback_timeout, "callback_timeout")
         self._callbacks: dict[str, list[Callable[..., Any]]] | None = None
         self._progress: tuple[Callable[..., Any], ...] = ()
-        self._status = OperationStatus.PENDING
+        self._status = PENDING
         self._scope: anyio.CancelScope | None = None
         self._task: Any = None
         self._timer: Timer | None = None
@@ -175,22 +177,22 @@ class OperationState:
     @property
     def is_pending(self) -> bool:
         """Whether the operation was made and not entered yet."""
-        return self._status is OperationStatus.PENDING
+        return self._status is PENDING
 
     @property
     def is_running(self) -> bool:
         """Whether the operation was entered and not left yet."""
-        return self._status is OperationStatus.RUNNING
+        return self._status is RUNNING
 
     @property
     def is_completed(self) -> bool:
         """Whether its body ran to the end."""
-        return self._status is OperationStatus.COMPLETED
+        return self._status is COMPLETED
 
     @property
     def is_cancelled(self) -> bool:
         """Whether it has ended because it was interrupted."""
-        return self._status is OperationStatus.CANCELLED
+        return self._status is CANCELLED
 
     @property
     def cancel_requested(self) -> bool:
@@ -200,13 +202,13 @@ class OperationState:
     @property
     def deadline(self) -> float | None:
         """When the operation times out, in seconds on the loop's clock; None without a timeout or before entry."""
-        return self._deadline if self._timeout is not None and self._status is not OperationStatus.PENDING else None
+        return self._deadline if self._timeout is not None and self._status is not PENDING else None
 
     def remaining(self) -> float:
         """Return how many seconds are left: infinity without a timeout, zero after it or after the end."""
         if self._timeout is None:
             return math.inf
-        if self._status is OperationStatus.PENDING:
+        if self._status is PENDING:
             return self._timeout
         return max(self._deadline - self._backend.now(self._loop), 0.0) if self.is_running else 0.0
 
@@ -225,7 +227,7 @@ class OperationState:
         context.status = self._status
         context.parent_id = None if self._parent is None else self._parent.operation_id
         context.error = self._error
-        if self._status is OperationStatus.PENDING:
+        if self._status is PENDING:
             return
         context.start_time = datetime.fromtimestamp(self._wall_time, UTC)
         cause = self._outcome or self._token.cause
@@ -267,7 +269,3 @@ def _checked_sources(sources: Sequence[CancelationSource]) -> tuple[CancelationS
         require(CancelationSource, source, "source", "a CancelationSource")
     require_distinct(listed)
     return listed
-
-
-def _global_registry() -> tuple[Observer, ...]:
-    return (load("OperationRegistry", "register_globally=True").get_instance().observer,)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from .backend import current_loop
+from .cause import requested
 from .checking import check
 from .context import OperationContext
 from .following import Followed
-from .reason import CancelationReason, OperationStatus
+from .reason import PENDING, CancelationReason
 from .seconds import positive_seconds
 from .shield import shield
 from .waiting import wait_for_end
@@ -43,7 +44,8 @@ class Stoppable(Followed):
         Raises:
             TypeError: If an argument has the wrong type.
         """
-        return await self._token.cancel(reason, message)
+        cause, here = requested(reason, message)
+        return self._token._request(cause, here)
 
     def cancel_sync(
         self, reason: CancelationReason | str = CancelationReason.MANUAL, message: str | None = None
@@ -60,7 +62,8 @@ class Stoppable(Followed):
         Raises:
             TypeError: If an argument has the wrong type.
         """
-        return self._token.cancel_sync(reason, message)
+        cause, _ = requested(reason, message)
+        return self._token._request(cause, None)
 
     async def cancel_and_wait(
         self,
@@ -158,7 +161,7 @@ class Stoppable(Followed):
             RuntimeError: If the operation has ended, or outside its event loop.
         """
         seconds = None if timeout is None else positive_seconds(timeout, "timeout")
-        if self._status is OperationStatus.PENDING:
+        if self._status is PENDING:
             self._timeout = seconds
             return
         if not self.is_running or current_loop() is not self._loop:

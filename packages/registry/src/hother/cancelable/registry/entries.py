@@ -36,16 +36,16 @@ class Entry:
 
     def __init__(self, operation: Cancelable) -> None:
         self.operation: Cancelable = operation
+        self.id: str = operation.operation_id
 
     @property
     def place(self) -> Place:
         """Where it stands in listings."""
-        return self.added or self.started or 0.0, self.operation.operation_id
+        return self.added or self.started or 0.0, self.id
 
     def record(self, worker: str, ended: float | None = None) -> OperationRecord:
         """Return what is known now."""
-        operation = self.operation
-        name, parent_id, state, metadata, cause, error = facts_of(operation)
+        name, parent_id, state, metadata, cause, error = facts_of(self.operation)
         if cause is not None:
             cancel = CancelRequest(cause.reason, cause.message, cause.origin, self.requested, self.delivered)
         else:
@@ -53,9 +53,9 @@ class Entry:
         status = _STATUS[state]
         if ended is None and status not in _OPEN:  # it is being left at this moment
             ended = time.time()
-        identity, copied = operation.operation_id, MappingProxyType(dict(metadata)) if metadata else NO_METADATA
+        copied = MappingProxyType(dict(metadata)) if metadata else NO_METADATA
         parts = (
-            identity, name, status, worker, parent_id, self.started, ended,
+            self.id, name, status, worker, parent_id, self.started, ended,
             self.progress, cancel, error, copied, self.stuck,
         )  # fmt: skip
         record: OperationRecord = _new_tuple(OperationRecord, parts)  # its own constructor takes twice as long

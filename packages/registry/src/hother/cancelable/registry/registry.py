@@ -11,7 +11,7 @@ from anyio import to_thread
 from anyio.lowlevel import RunVar
 
 from hother.cancelable import Cancelable, CancelationReason, Observer
-from hother.cancelable.core import require
+from hother.cancelable.core import require, set_process_wide
 
 from .arguments import cancel_arguments, ended_filter, epoch, seconds_or_none, whole_number
 from .asking import Asker, asker
@@ -80,11 +80,8 @@ class OperationRegistry:
 
     def __init__(self, backend: Backend | None = None, *, history_limit: int = 1000) -> None:
         self._engine = Engine(backend, whole_number(history_limit, "history_limit", 0))
-
-    @property
-    def observer(self) -> Observer:
+        self.observer: Observer = self._engine.tracker
         """What follows the operations of this process."""
-        return self._engine.tracker
 
     @property
     def engine(self) -> Engine:
@@ -95,7 +92,9 @@ class OperationRegistry:
     def get_instance(cls) -> OperationRegistry:
         """Return the registry of the process, which `register_globally=True` uses."""
         instances = OperationRegistry._instances
-        return instances["process"] if "process" in instances else instances.setdefault("process", cls())
+        if "process" not in instances:
+            set_process_wide(instances.setdefault("process", cls()).observer)
+        return instances["process"]
 
     def install(self) -> OperationRegistry:
         """Make this the registry of the process, for operations made from now on; return it.
@@ -103,6 +102,7 @@ class OperationRegistry:
         Call it at the start of the program, for a registry with a backend.
         """
         OperationRegistry._instances["process"] = self
+        set_process_wide(self.observer)
         return self
 
     def track_all(self) -> None:

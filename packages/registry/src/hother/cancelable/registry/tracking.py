@@ -72,12 +72,16 @@ class Tracker(Observer):
         Raises:
             DuplicateOperation: If another one that has not ended has its id.
         """
-        identity, entry = operation.operation_id, Entry(operation)
+        entry = Entry(operation)
         if operation.is_pending:
             entry.added = time.time()
             self._pending[entry] = None
         else:
             entry.started = time.time()
+        self._take(entry)
+
+    def _take(self, entry: Entry) -> None:
+        operation, identity = entry.operation, entry.id
         if self._backend is not None:
             entry.loop = _loop_here()
         known = self._entries.setdefault(identity, entry)
@@ -140,7 +144,9 @@ class Tracker(Observer):
         self.numbers, self.feed = Numbers(), Feed()
 
     def operation_started(self, operation: Cancelable) -> None:
-        self.add(operation)
+        entry = Entry(operation)
+        entry.started = time.time()
+        self._take(entry)
 
     def progress_reported(self, operation: Cancelable, message: Any, metadata: dict[str, Any] | None) -> None:
         if (entry := self._followed(operation)) is not None:
