@@ -136,7 +136,7 @@ def namespace(server: Server | None = None) -> Generator[Namespace]:
         made.close()
 
 
-def until(condition: Callable[[], object], within: float = 10) -> float:
+def until(condition: Callable[[], object], within: float = 20) -> float:
     """Look at the world outside until something is so; return how long it took."""
     start = time.monotonic()
     while not condition():
