@@ -65,6 +65,21 @@ def test_a_token_that_is_no_token(wrong: object) -> None:
             make(wrong)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "error"),
+    [
+        ("name", 3, "name must be a string, not 3"),
+        ("operation_id", 3, "operation_id must be a string, not 3"),
+        ("operation_id", "", "operation_id must not be empty; leave it out to have one made"),
+        ("metadata", [], r"metadata must be a dict, not \[\]"),
+    ],
+)
+def test_what_an_operation_is_called_must_be_text(option: str, value: Any, error: str) -> None:
+    """A name or id that is no text, an empty id, and metadata that is no dict are refused at once."""
+    with pytest.raises((TypeError, ValueError), match=error):
+        Cancelable(**{option: value})
+
+
 def test_factories_without_what_they_are_for() -> None:
     """`with_timeout(None)`, `with_token(None)` and `with_source(None)` would watch nothing: TypeErrors."""
     for make in (Cancelable.with_timeout, Cancelable.with_token, Cancelable.with_source):

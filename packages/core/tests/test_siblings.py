@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import types
 from collections.abc import AsyncGenerator, Callable
@@ -10,12 +11,13 @@ from typing import Any
 import pytest
 
 import hother.cancelable
+import hother.cancelable.core
 from hother.cancelable import (
     Cancelable,
     cancelable_with_condition,
     cancelable_with_signal,
 )
-from hother.cancelable.core.siblings import SIBLINGS, load
+from hother.cancelable.core.siblings import LATE, SIBLINGS, load
 
 MODULES = sorted({module for module, _ in SIBLINGS.values()})
 
@@ -144,3 +146,24 @@ def test_the_facade_exports_what_core_exports() -> None:
     assert set(hother.cancelable.__all__) == set(hother.cancelable.core.__all__) - for_siblings
     for name in hother.cancelable.__all__:
         assert getattr(hother.cancelable, name) is getattr(hother.cancelable.core, name)
+
+
+def test_what_is_late_is_not_loaded_at_import() -> None:
+    """Importing the facade loads neither the decorators nor the record nor what those need."""
+    program = (
+        "import sys, anyio, asyncio; before = set(sys.modules); import hother.cancelable; "
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
+    assert "hother.cancelable.core.operation" in loaded
+    late = {f"hother.cancelable.core{module}" for module in LATE.values()}
+    assert not set(loaded) & {*late, "anyio.lowlevel", "dataclasses", "datetime"}
+
+
+@pytest.mark.parametrize("module", [hother.cancelable, hother.cancelable.core])
+def test_what_is_late_is_listed(module: types.ModuleType) -> None:
+    """`dir()` has every public name, loaded or not, for editors and shells."""
+    assert set(module.__all__) <= set(dir(module))
+    assert set(SIBLINGS) <= set(dir(hother.cancelable))
+    with pytest.raises(AttributeError, match=f"module '{module.__name__}' has no attribute 'Cancellable'"):
+        module.Cancellable  # noqa: B018

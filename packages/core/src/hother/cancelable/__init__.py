@@ -24,7 +24,6 @@ from .core import (
     Fire,
     ManualCancelation,
     Observer,
-    OperationContext,
     OperationOptions,
     OperationStatus,
     ParentCancelation,
@@ -36,18 +35,9 @@ from .core import (
     TimeoutCancelation,
     add_observer,
     ambient_token,
-    cancelable,
-    cancelable_combine,
-    cancelable_method,
-    cancelable_with_condition,
-    cancelable_with_signal,
-    cancelable_with_token,
     current_operation,
     remove_observer,
     set_stuck_after,
-    with_cancelable,
-    with_current_operation,
-    with_timeout,
 )
 
 __path__ = extend_path(__path__, __name__)
@@ -100,11 +90,32 @@ if TYPE_CHECKING:
     from hother.cancelable.sources import AnyOfSource as AnyOfSource
     from hother.cancelable.sources import CompositeSource as CompositeSource
     from hother.cancelable.streams import cancelable_stream as cancelable_stream
+
+    from .core import (
+        OperationContext,
+        cancelable,
+        cancelable_combine,
+        cancelable_method,
+        cancelable_with_condition,
+        cancelable_with_signal,
+        cancelable_with_token,
+        with_cancelable,
+        with_current_operation,
+        with_timeout,
+    )
 else:  # checkers shall go on reporting misspelt names
 
     def __getattr__(name: str) -> object:
-        from .core.siblings import SIBLINGS, load
+        from . import core
+        from .core.siblings import LATE, SIBLINGS, load
 
+        if name in LATE and name in __all__:
+            return globals().setdefault(name, getattr(core, name))
         if name not in SIBLINGS:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return load(name, f"hother.cancelable.{name}")
+
+    def __dir__() -> list[str]:
+        from .core.siblings import SIBLINGS
+
+        return sorted({*globals(), *__all__, *SIBLINGS})

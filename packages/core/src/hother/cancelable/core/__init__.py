@@ -4,23 +4,12 @@
 packages of this project.
 """
 
+from typing import TYPE_CHECKING
+
 from .backend import current_backend, current_loop, native_cancel_requests
-from .beside import TaskBeside, start_beside
 from .callbacks import ErrorCallback, ProgressCallback, StatusCallback
 from .cause import Cause
-from .context import OperationContext
 from .current import ambient_token, current_operation
-from .decorators import (
-    cancelable,
-    cancelable_combine,
-    cancelable_method,
-    cancelable_with_condition,
-    cancelable_with_signal,
-    cancelable_with_token,
-    with_cancelable,
-    with_current_operation,
-    with_timeout,
-)
 from .exceptions import (
     CancelationError,
     ConditionCancelation,
@@ -51,7 +40,6 @@ from .reason import CancelationReason, OperationStatus
 from .seconds import positive_seconds
 from .source import CancelationSource, Disarm, require_distinct
 from .state import OperationOptions, require
-from .stepping import end_steps, entered_here, postponed, step
 from .stuck import set_stuck_after
 from .token import CancelationToken, request_cancel
 
@@ -118,3 +106,32 @@ __all__ = [
     "with_current_operation",
     "with_timeout",
 ]
+
+if TYPE_CHECKING:
+    from .beside import TaskBeside, start_beside
+    from .context import OperationContext
+    from .decorators import (
+        cancelable,
+        cancelable_combine,
+        cancelable_method,
+        cancelable_with_condition,
+        cancelable_with_signal,
+        cancelable_with_token,
+        with_cancelable,
+        with_current_operation,
+        with_timeout,
+    )
+    from .stepping import end_steps, entered_here, postponed, step
+else:
+
+    def __getattr__(name: str) -> object:
+        from importlib import import_module
+
+        from .siblings import LATE
+
+        if name not in LATE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return globals().setdefault(name, getattr(import_module(LATE[name], __name__), name))
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

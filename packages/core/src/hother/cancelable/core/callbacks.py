@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .backend import native_cancel_requests
-from .context import OperationContext
 from .log import logger
+
+if TYPE_CHECKING:
+    from .context import OperationContext
 
 ProgressCallback = Callable[[str, Any, "dict[str, Any] | None"], "Awaitable[object] | object"]
 """Called with the operation's id, the message and the metadata."""
-StatusCallback = Callable[[OperationContext], "Awaitable[object] | object"]
+StatusCallback = Callable[["OperationContext"], "Awaitable[object] | object"]
 """Called with the operation's context."""
-ErrorCallback = Callable[[OperationContext, BaseException], "Awaitable[object] | object"]
+ErrorCallback = Callable[["OperationContext", BaseException], "Awaitable[object] | object"]
 """Called with the operation's context and the exception that left its body."""
 
 AnyCallback = TypeVar("AnyCallback", bound=Callable[..., object])

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
-from .reason import CancelationReason, OperationStatus
+from .reason import PENDING, CancelationReason, OperationStatus
+
+if TYPE_CHECKING:
+    from .state import OperationState
 
 
 @dataclass(slots=True, eq=False)
@@ -68,6 +71,22 @@ class OperationContext:
             "metadata": dict(self.metadata),
             "parent_id": self.parent_id,
         }
+
+    def _follow(self, operation: OperationState) -> None:
+        """Bring the record up to date."""
+        self.status = operation._status
+        self.parent_id = None if operation._parent is None else operation._parent.operation_id
+        self.error = operation._error
+        if operation._status is PENDING:
+            return
+        self.start_time = datetime.fromtimestamp(operation._wall_time, UTC)
+        cause = operation._outcome or operation._token.cause
+        if cause is not None:
+            self.cancel_reason, self.cancel_message, self.cancel_origin = cause[:3]
+            self.cause = cause.culprit
+        if operation._ended_at is not None:
+            self.duration = timedelta(seconds=operation._ended_at - operation._started_at)
+            self.end_time = self.start_time + self.duration
 
     def _name_of_cause(self) -> str | None:
         if isinstance(self.cause, OperationContext):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .reason import CancelationReason
@@ -143,6 +142,7 @@ def _plain_class(kind: type[CancelationError]) -> type[CancelationError]:
 def _picklable(context: OperationContext | None) -> OperationContext | None:
     """Return a record without what the user put there, if that cannot be pickled: the error itself must get through."""
     import pickle
+    from dataclasses import replace
 
     if context is None:
         return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack
 
 import anyio
@@ -21,6 +20,8 @@ from .threads import run_in_thread
 from .token import CancelationToken
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from hother.cancelable.streams import CancelableAsyncIterator, StreamOptions
 
 P = ParamSpec("P")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 
 def positive_seconds(value: object, name: str) -> float:
     """Return a time span in seconds.
@@ -14,8 +12,8 @@ def positive_seconds(value: object, name: str) -> float:
     """
     if type(value) is float and value > 0:
         return value
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
+    if not isinstance(value, (int, float)):
+        value = _seconds_of(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{name} must be a number of seconds or a timedelta, not {value!r}")
     if not value > 0:
@@ -24,3 +22,9 @@ def positive_seconds(value: object, name: str) -> float:
         return float(value)
     except OverflowError:
         raise ValueError(f"{name} must be a number of seconds that a float can hold") from None
+
+
+def _seconds_of(value: object) -> object:
+    from datetime import timedelta  # loaded when it is needed: most programs give numbers
+
+    return value.total_seconds() if isinstance(value, timedelta) else value

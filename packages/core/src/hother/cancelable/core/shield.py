@@ -8,7 +8,6 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 import anyio
-from anyio.lowlevel import checkpoint_if_cancelled
 
 if TYPE_CHECKING:
     from .state import OperationState
@@ -41,6 +40,8 @@ def is_protected(operation: OperationState) -> bool:
 @asynccontextmanager
 async def shield(operation: OperationState, timeout: float | None) -> AsyncGenerator[anyio.CancelScope]:
     """Protect a stretch of code; see `Cancelable.shield`."""
+    from anyio.lowlevel import checkpoint_if_cancelled  # loaded when it is needed, by anyio anyway
+
     protection = _Protection(operation, _protection.get())
     previous = _protection.set(protection)
     try:

@@ -1,4 +1,4 @@
-"""The one table of what lives in other distributions, and the one error where it is not installed."""
+"""The tables of what is loaded when it is first asked for, and the one error where a distribution is not installed."""
 
 from __future__ import annotations
 
@@ -21,6 +21,26 @@ SIBLINGS: dict[str, tuple[str, str]] = {
     "cancelable_stream": _STREAMS,
 }
 """Name -> the module that has it, and the distribution to install."""
+
+LATE: dict[str, str] = {
+    "OperationContext": ".context",
+    "TaskBeside": ".beside",
+    "cancelable": ".decorators",
+    "cancelable_combine": ".decorators",
+    "cancelable_method": ".decorators",
+    "cancelable_with_condition": ".decorators",
+    "cancelable_with_signal": ".decorators",
+    "cancelable_with_token": ".decorators",
+    "end_steps": ".stepping",
+    "entered_here": ".stepping",
+    "postponed": ".stepping",
+    "start_beside": ".beside",
+    "step": ".stepping",
+    "with_cancelable": ".decorators",
+    "with_current_operation": ".decorators",
+    "with_timeout": ".decorators",
+}
+"""Name -> the module of core that has it, which is loaded when the name is first asked for: many programs never do."""
 
 
 def load(name: str, wanted_by: str) -> Any:

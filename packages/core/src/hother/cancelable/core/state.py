@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypedDict
 
 from .cause import Cause
-from .context import OperationContext
 from .ids import new_id
 from .observer import Observer, process_wide
 from .reason import CANCELLED, COMPLETED, PENDING, RUNNING
@@ -18,9 +16,11 @@ from .token import CancelationToken
 
 if TYPE_CHECKING:
     from contextvars import Token
+    from datetime import timedelta
 
     import anyio
 
+    from .context import OperationContext
     from .loops import Backend, Loop, Timer
     from .operation import Cancelable
     from .parents import ParentLink
@@ -123,6 +123,12 @@ class OperationState:
             require(OperationState, parent, "parent", "a Cancelable")
         if token is not None:
             require(CancelationToken, token, "token", "a CancelationToken")
+        if name is not None:
+            require(str, name, "name", "a string")
+        if operation_id is not None:
+            _require_id(operation_id)
+        if metadata is not None:
+            require(dict, metadata, "metadata", "a dict")
         self._name = name
         self._id = operation_id
         self._parent = parent
@@ -171,7 +177,7 @@ class OperationState:
         context: OperationContext | None = self._token._facts.get("context")
         if context is None:
             context = self._token._once("context", self._new_context)
-            self._write(context)  # the operation may have ended while a thread made the record
+            context._follow(self)  # the operation may have ended while a thread made the record
         return context
 
     @property
@@ -216,33 +222,19 @@ class OperationState:
         return f"operation {self._name or self.operation_id!r}"
 
     def _new_context(self) -> OperationContext:
+        from .context import OperationContext  # loading it takes as long as much of this package, and many ask for none
+
         context = OperationContext(
             self.operation_id, self._name, metadata={} if self._metadata is None else self._metadata
         )
-        self._write(context)
+        context._follow(self)
         return context
-
-    def _write(self, context: OperationContext) -> None:
-        """Bring a record up to date."""
-        context.status = self._status
-        context.parent_id = None if self._parent is None else self._parent.operation_id
-        context.error = self._error
-        if self._status is PENDING:
-            return
-        context.start_time = datetime.fromtimestamp(self._wall_time, UTC)
-        cause = self._outcome or self._token.cause
-        if cause is not None:
-            context.cancel_reason, context.cancel_message, context.cancel_origin = cause[:3]
-            context.cause = cause.culprit
-        if self._ended_at is not None:
-            context.duration = timedelta(seconds=self._ended_at - self._started_at)
-            context.end_time = context.start_time + context.duration
 
     def _refresh(self) -> None:
         """Bring the record up to date, if somebody has asked for it."""
         context: OperationContext | None = self._token._facts.get("context")
         if context is not None:
-            self._write(context)
+            context._follow(self)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an operation cannot be copied or pickled; its `context` can")
@@ -259,6 +251,12 @@ def require(kind: type[object], value: object, name: str, article: str) -> None:
     """
     if not isinstance(value, kind):
         raise TypeError(f"{name} must be {article}, not {value!r}")
+
+
+def _require_id(operation_id: object) -> None:
+    require(str, operation_id, "operation_id", "a string")
+    if not operation_id:
+        raise ValueError("operation_id must not be empty; leave it out to have one made")
 
 
 def _checked_sources(sources: Sequence[CancelationSource]) -> tuple[CancelationSource, ...]:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
-from datetime import timedelta
 from typing import TYPE_CHECKING
-
-from anyio.lowlevel import checkpoint_if_cancelled
 
 from .backend import current_loop
 from .cause import requested
 from .checking import check
-from .context import OperationContext
 from .following import Followed
 from .reason import PENDING, CancelationReason
 from .seconds import positive_seconds
@@ -19,7 +15,11 @@ from .shield import shield
 from .waiting import wait_for_end
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     import anyio
+
+    from .context import OperationContext
 
 
 class Stoppable(Followed):
@@ -106,6 +106,8 @@ class Stoppable(Followed):
         Raises:
             CancelationError: As `check` does, where the operation was told to stop and its loop does not know yet.
         """
+        from anyio.lowlevel import checkpoint_if_cancelled
+
         await checkpoint_if_cancelled()
         check(self)
 

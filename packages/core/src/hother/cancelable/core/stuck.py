@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from .log import logger
@@ -10,6 +9,8 @@ from .observer import notify
 from .seconds import positive_seconds
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from .state import OperationState
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from anyio.lowlevel import checkpoint_if_cancelled
-
 if TYPE_CHECKING:
     import anyio
 
@@ -26,6 +24,7 @@ async def run_in_thread(
     if not operation.is_running:
         raise RuntimeError(f"{operation._label()} does not run; call run_in_thread() inside its block")
     from anyio import to_thread
+    from anyio.lowlevel import checkpoint_if_cancelled
 
     result = await to_thread.run_sync(call, limiter=limiter, abandon_on_cancel=abandon_on_cancel)
     # anyio lets a cancellation lapse that came while the thread ran (https://github.com/agronholm/anyio/issues/601).

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import anyio
 
 from .backend import current_loop
-from .context import OperationContext
 from .listeners import TaskWaiter
 from .loops import encloses
 from .reason import CancelationReason
 
 if TYPE_CHECKING:
+    from .context import OperationContext
     from .stopping import Stoppable
 
 
