@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -12,8 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from .programs import command, complaints
+from hother.cancelable.registry import OperationRecord, Progress, RecordStatus, View
+
+from .programs import EXAMPLES, command, complaints
 from .redis_service import RedisServer, free_port, redis_service
 from .terminals import Terminal
 
@@ -128,3 +133,16 @@ def test_without_redis() -> None:
     assert "the registry cannot use the Redis at 127.0.0.1:" in done.stderr
     assert "Start one (`redis-server`; Debian: apt-get install redis-server)" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_text_of_others() -> None:
+    """Names, messages and errors are shown as they are: markup is none, and control characters do nothing."""
+    odd = "[/red] [bold]x \x1b[2J"
+    record = OperationRecord("1", odd, RecordStatus.FAILED, "w", progress=Progress(odd, 50, 0), error=odd)
+    example = runpy.run_path(str(EXAMPLES / DASHBOARD))
+    screen = Console(file=io.StringIO(), width=200)
+    screen.print(example["running_table"]([record], View.SHARED), example["ended_table"]([record]))
+    assert isinstance(screen.file, io.StringIO)
+    shown = screen.file.getvalue()
+    assert shown.count("[/red] [bold]x ?[2J") == 4
+    assert "\x1b[2J" not in shown

@@ -50,12 +50,18 @@ def bar(record: OperationRecord) -> RenderableType:
     return ProgressBar(total=100, completed=percent or 0, pulse=percent is None, width=20)
 
 
+def plain(text: str) -> Text:
+    """Show the text of somebody else, which may have markup and control characters, as it is."""
+    return Text("".join(each if each.isprintable() else "?" for each in text))
+
+
 def running_table(records: Iterable[OperationRecord], view: View) -> Table:
     """Draw what runs."""
     table = Table("name", "age", "progress", "latest", "worker", title=f"running ({view.value} view)", expand=True)
     for record in records:
         message = "is being cancelled" if record.cancel_requested else record.progress and record.progress.message
-        table.add_row(record.name or record.id, f"{record.age:.1f} s", bar(record), message or "", record.worker)
+        age = f"{record.age:.1f} s"
+        table.add_row(plain(record.name or record.id), age, bar(record), plain(message or ""), record.worker)
     return table
 
 
@@ -65,7 +71,7 @@ def ended_table(records: Iterable[OperationRecord]) -> Table:
     for record in records:
         why = record.error or record.cancel_message or ""
         how = Text(record.status, STYLES.get(record.status, ""))
-        table.add_row(record.name or record.id, how, why, f"{record.age:.1f} s")
+        table.add_row(plain(record.name or record.id), how, plain(why), f"{record.age:.1f} s")
     return table
 
 

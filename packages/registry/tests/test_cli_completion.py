@@ -59,3 +59,24 @@ def test_a_store_that_is_away() -> None:
     store = some()
     store.is_away = True
     assert complete(store, "cancelable show a") == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_text_of_others_is_harmless(shell: str) -> None:
+    """Some shells evaluate what they are offered, so nothing is offered that could be a command or a pattern."""
+    odd = ["a$(id)", "a`id`", r"a\$(id)", "a;id", "a'b", 'a"b', "a\nb", "a*", "a b", "[red]a[/]"]
+    store = Store(record("aa", r"[/red] \$(touch x) `y` 'z' \"q\" ; new" + "\nline"), *(record(each) for each in odd))
+    line = "cancelable show a"
+    variables = {
+        "_CANCELABLE_COMPLETE": f"complete_{shell}",
+        "COMP_WORDS": line,
+        "COMP_CWORD": "2",
+        "_TYPER_COMPLETE_ARGS": line,
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    }
+    ran = run(store, variables=variables)
+    assert ran.err == ""
+    assert "aa" in ran.out
+    assert len(ran.out.splitlines()) == 1
+    for harmful in ("$", "`", "\\$", ";", "id", "touch x)", "[/red]"):
+        assert harmful not in ran.out

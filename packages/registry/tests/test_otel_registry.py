@@ -24,6 +24,7 @@ from .otel_recording import Recording
 from hother.cancelable.registry.telemetry import observe_registry  # isort: skip
 
 WORKERS = "cancelable.registry.workers"
+STATE = "cancelable.worker.state"
 
 
 class Store:
@@ -58,9 +59,9 @@ def test_workers_by_state() -> None:
     telemetry, store = Recording(), Store()
     registry = with_store(store)
     observe_registry(registry, telemetry.meter_provider)
-    assert telemetry.points(WORKERS) == [({"state": "up"}, 2), ({"state": "suspect"}, 0), ({"state": "lost"}, 1)]
+    assert telemetry.points(WORKERS) == [({STATE: "up"}, 2), ({STATE: "suspect"}, 0), ({STATE: "lost"}, 1)]
     store.states = [WorkerState.SUSPECT]
-    assert telemetry.points(WORKERS) == [({"state": "up"}, 0), ({"state": "suspect"}, 1), ({"state": "lost"}, 0)]
+    assert telemetry.points(WORKERS) == [({STATE: "up"}, 0), ({STATE: "suspect"}, 1), ({STATE: "lost"}, 0)]
 
 
 def test_the_connection() -> None:
@@ -127,9 +128,10 @@ def test_with_redis() -> None:
         registry = OperationRegistry(here.backend())
         telemetry = Recording()
         observe_registry(registry, telemetry.meter_provider)
-        until(lambda: telemetry.points(WORKERS)[:1] == [({"state": "up"}, 1)])
+        until(lambda: telemetry.points(WORKERS)[:1] == [({STATE: "up"}, 1)])
         until(lambda: telemetry.points("cancelable.registry.heartbeat.age"))
         assert telemetry.points("cancelable.registry.queue.length") == [({}, 0)]
+        assert telemetry.points("cancelable.registry.backend.errors") == [({}, 0)]
 
 
 MISSING = """

@@ -17,7 +17,7 @@ import redis.asyncio
 from hother.cancelable.registry import OperationFilter, RedisBackend
 
 from .fake_process import FakeProcess
-from .redis_server import namespace, shared_server
+from .redis_server import namespace, shared_server, until
 
 pytestmark = pytest.mark.server
 
@@ -37,9 +37,13 @@ pytestmark = pytest.mark.server
         ({"heartbeat": 8}, ValueError, "heartbeat must be at most half of the lease of 15 s, not 8"),
         ({"metadata_keys": "job"}, TypeError, r"metadata_keys must be several keys, like \['job'\], not one string"),
         ({"metadata_keys": [7]}, TypeError, "metadata_keys must be strings, not 7"),
-        ({"history_limit": 0}, ValueError, "history_limit must be 1 or more, not 0"),
-        ({"history_limit": 1.5}, TypeError, "history_limit must be an int, not 1.5"),
-        ({"history_limit": True}, TypeError, "history_limit must be an int, not True"),
+        ({"metadata_keys": 7}, TypeError, "metadata_keys must be several keys, not 7"),
+        ({"metadata_keys": None}, TypeError, "metadata_keys must be several keys, not None"),
+        ({"lease": float("nan")}, ValueError, "lease must be "),
+        ({"lease": float("inf")}, ValueError, "lease must be "),
+        ({"history_limit": 0}, ValueError, "history_limit must be 1 at least, not 0"),
+        ({"history_limit": 1.5}, TypeError, "history_limit must be a whole number, not 1.5"),
+        ({"history_limit": True}, TypeError, "history_limit must be a whole number, not True"),
         ({"client": "redis"}, TypeError, "client must be a redis.Redis, the blocking client, not str"),
         ({"client": redis.asyncio.Redis()}, TypeError, "client must be a redis.Redis, the blocking client, not Redis"),
     ],
@@ -60,6 +64,7 @@ def test_nothing_happens_at_first() -> None:
         "queue": 0,
         "heartbeat_age": None,
         "error": None,
+        "errors": 0,
         "dropped": 0,
     }
     assert backend.worker.count(":") == 2
@@ -96,12 +101,17 @@ def test_threads_end() -> None:
     with namespace() as here:
         one = FakeProcess(here.backend())
         one.backend.get("x")
-        mine = [each for each in threading.enumerate() if each.name.startswith("cancelable-registry")]
-        assert len(mine) >= 2
+        until(lambda: len(threads_of_ours()) >= 2)
+        mine = threads_of_ours()
         one.backend.close()
         for each in mine:
             each.join(5)
         assert not any(each.is_alive() for each in mine)
+
+
+def threads_of_ours() -> list[threading.Thread]:
+    """Return the threads of backends."""
+    return [each for each in threading.enumerate() if each.name.startswith("cancelable-registry")]
 
 
 def test_metadata_stays_here() -> None:

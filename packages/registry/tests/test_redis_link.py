@@ -19,7 +19,8 @@ import redis
 from redis.sentinel import Sentinel
 
 from hother.cancelable.registry import BackendUnavailable, OperationFilter, RedisBackend
-from hother.cancelable.registry.redis.link import Link, pool_of
+from hother.cancelable.registry.redis.address import pool_of
+from hother.cancelable.registry.redis.link import Link
 
 from .fake_process import FakeProcess
 from .redis_server import namespace, redis_server, until

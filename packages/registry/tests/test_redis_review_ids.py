@@ -96,7 +96,7 @@ def test_an_id_whose_process_was_killed(caplog: pytest.LogCaptureFixture) -> Non
 
 def test_an_id_that_moves_at_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """An operation that begins just before the end of the one before is written is listed soon, without a warning."""
-    monkeypatch.setattr(taken, "SOON", 0.8)
+    monkeypatch.setattr(taken, "SOON", 2.5)
     with namespace() as here:
         first, second = FakeProcess(here.backend(lease=60)), FakeProcess(here.backend(lease=60))
         first.start("job")

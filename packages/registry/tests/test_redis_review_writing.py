@@ -17,7 +17,8 @@ from redis.exceptions import BusyLoadingError, NoPermissionError
 from hother.cancelable import CancelationReason
 from hother.cancelable.registry import CancelState, OperationFilter, RecordStatus
 from hother.cancelable.registry.redis import service
-from hother.cancelable.registry.redis.link import Link, Refused, pool_of
+from hother.cancelable.registry.redis.address import pool_of
+from hother.cancelable.registry.redis.link import Link, Refused
 
 from .fake_process import FakeProcess
 from .redis_server import namespace, redis_server, shared_server, until

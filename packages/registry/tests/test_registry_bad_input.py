@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from hother.cancelable.registry import OperationRegistry, RecordStatus, ThreadSafeRegistry
 
+from .fake_backend import FakeBackend
+
+FIRST = datetime.min  # noqa: DTZ901 (it cannot be told in UTC)
 STATUSES = ", ".join(RecordStatus)
 FILTERS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"status": "done"}, ValueError, f"status must be one of {STATUSES}, not 'done'"),
     ({"status": ["running", "done"]}, ValueError, f"status must be one of {STATUSES}, not 'done'"),
     ({"status": 3}, TypeError, "status must be one status or a list of them, not 3"),
+    ({"status": b"running"}, TypeError, "status must be one status or a list of them, not b'running'"),
+    ({"status": ""}, ValueError, f"status must be one of {STATUSES}, not ''"),
     ({"name_pattern": 3}, TypeError, "name_pattern must be a string, not 3"),
     ({"parent_id": 3}, TypeError, "parent_id must be a string, not 3"),
     ({"worker": b"a"}, TypeError, "worker must be a string, not b'a'"),
@@ -49,6 +55,8 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any], type[Exception], str]] =
     ("get_history", ("all",), {}, TypeError, "limit must be a whole number, not 'all'"),
     ("get_history", (), {"status": "done"}, ValueError, f"status must be one of {STATUSES}, not 'done'"),
     ("get_history", (), {"since": "today"}, TypeError, "since must be a datetime or seconds since the epoch, not 'to"),
+    ("get_history", (), {"since": True}, TypeError, "since must be a datetime or seconds since the epoch, not True"),
+    ("get_history", (), {"since": FIRST}, ValueError, "since must be a moment that this computer can tell in "),
     (
         "get_history",
         (),
@@ -106,8 +114,17 @@ def test_making(make: Callable[[], object], error: type[Exception], text: str) -
     assert text in str(caught.value)
 
 
+def test_limits_beyond_any_memory() -> None:
+    """A limit that is greater than any history is none."""
+    registry = ThreadSafeRegistry(OperationRegistry(history_limit=10**30))
+    assert registry.get_history(10**30) == []
+    assert registry.page(10**30).records == []
+
+
 def test_an_address_is_no_backend() -> None:
     """Who gives an address in place of a backend is told so, without the password in it."""
     with pytest.raises(TypeError, match=r"backend must be a Backend, like RedisBackend\(.*\), not a str") as caught:
         OperationRegistry("redis://user:secret@localhost")  # type: ignore[arg-type]
     assert "secret" not in str(caught.value)
+    with pytest.raises(TypeError, match=r"backend must be a Backend, .*, not a type"):
+        OperationRegistry(FakeBackend)  # type: ignore[arg-type]

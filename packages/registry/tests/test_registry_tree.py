@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from hother.cancelable.registry import OperationRegistry, TreeNode
+import pytest
+
+from hother.cancelable.registry import OperationRecord, OperationRegistry, RecordStatus, TreeNode
+from hother.cancelable.registry.tree import tree_of
 
 from . import shared
 from .shared import each_view, listed, running, work
@@ -53,3 +56,23 @@ async def test_a_parent_that_is_not_listed() -> None:
 async def test_no_operations() -> None:
     """Without operations there is no tree."""
     assert await OperationRegistry().tree() == []
+
+
+@pytest.mark.parametrize(
+    ("parents", "expected"),
+    [
+        ("aa", "a"),
+        ("ab ba", "a(b)"),
+        ("ac ba cb", "a(b(c))"),
+        ("ab ba ca dc", "a(b c(d))"),
+        ("ca ab ba dd", "a(c b) d"),
+        ("ba a", "a(b)"),
+    ],
+)
+def test_ids_that_were_used_again(parents: str, expected: str) -> None:
+    """Where ids lead in a circle, since one that was not listed was used again, each operation is there once."""
+    records = [
+        OperationRecord(each[0], each[0], RecordStatus.RUNNING, "w", parent_id=each[1:] or None)
+        for each in parents.split()
+    ]
+    assert drawn(tree_of(records, None)) == expected

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from numbers import Real
 
 from hother.cancelable import CancelationReason
@@ -52,11 +52,14 @@ def epoch(value: datetime | float | None) -> float | None:
 
     Raises:
         TypeError: If it is no moment.
-        ValueError: If it is NaN.
+        ValueError: If it is NaN, or cannot be told in seconds.
     """
     if isinstance(value, datetime):
-        return value.astimezone(UTC).timestamp()
-    if value is not None and not isinstance(value, Real):
+        try:
+            return value.timestamp()
+        except (ValueError, OverflowError, OSError):  # local time of the first or last day that there is
+            raise ValueError(f"since must be a moment that this computer can tell in UTC, not {value!r}") from None
+    if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
         raise TypeError(f"since must be a datetime or seconds since the epoch, not {value!r}")
     if value != value:
         raise ValueError("since must be a datetime or seconds since the epoch, not NaN")

@@ -122,7 +122,12 @@ class Backend(Protocol):
         ...
 
     def health(self) -> dict[str, Any]:
-        """Return how the connection stands: `available`, `queue`, `heartbeat_age`, `error`."""
+        """Return how the connection stands.
+
+        `available` (whether it can be used), `queue` (how much waits to be written), `heartbeat_age` (seconds since the
+        store has heard of this process, None if never), `error` (why it cannot be used), `errors` (how many attempts
+        have failed) and `dropped` (how many ends were too many to keep).
+        """
         ...
 
     def close(self) -> None:

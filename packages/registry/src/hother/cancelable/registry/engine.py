@@ -46,7 +46,7 @@ class Engine:
     """
 
     def __init__(self, backend: Backend | None, history_limit: int) -> None:
-        if backend is not None and not callable(getattr(backend, "attach", None)):
+        if backend is not None and (isinstance(backend, type) or not callable(getattr(backend, "attach", None))):
             # an address may hold a password, so it is not told
             kind = type(backend).__name__
             raise TypeError(f"backend must be a Backend, like RedisBackend('redis://localhost'), not a {kind}")
@@ -142,6 +142,14 @@ class Engine:
             BackendUnavailable: If the store cannot be reached.
         """
         return [] if self.backend is None else self.backend.workers()
+
+    def position(self) -> str:
+        """Return where the feed of events stands; waits for the store.
+
+        Raises:
+            BackendUnavailable: If the store cannot be reached.
+        """
+        return self.tracker.feed.begin() if self.backend is None else self.backend.position()
 
     def health(self) -> dict[str, Any]:
         """Return how the connection to the store stands."""

@@ -108,7 +108,7 @@ def name_matches(name: str | None, pattern: str) -> bool:
 
 
 def _statuses(given: Statuses) -> frozenset[RecordStatus]:
-    if not isinstance(given, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if isinstance(given, bytes) or not isinstance(given, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"status must be one status or a list of them, not {given!r}")
     return frozenset(_status(each) for each in ([given] if isinstance(given, str) else given))
 

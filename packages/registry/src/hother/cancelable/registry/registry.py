@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, TypeVar, Unpack
@@ -79,7 +80,7 @@ class OperationRegistry:
     _instances: ClassVar[dict[str, OperationRegistry]] = {}  # what is decided once: setdefault is atomic
 
     def __init__(self, backend: Backend | None = None, *, history_limit: int = 1000) -> None:
-        self._engine = Engine(backend, whole_number(history_limit, "history_limit", 0))
+        self._engine = Engine(backend, min(whole_number(history_limit, "history_limit", 0), sys.maxsize))
         self.observer: Observer = self._engine.tracker
         """What follows the operations of this process."""
 
@@ -87,6 +88,11 @@ class OperationRegistry:
     def engine(self) -> Engine:
         """What answers; for those that build on the registry within this package."""
         return self._engine
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it has a shared store, and knows of other processes; `health` tells whether that can be reached."""
+        return self._engine.backend is not None
 
     @classmethod
     def get_instance(cls) -> OperationRegistry:
@@ -331,8 +337,19 @@ class OperationRegistry:
         return await self._ask(self._engine.workers)
 
     async def health(self) -> dict[str, Any]:
-        """Return how the connection to the shared store stands."""
+        """Return how the connection to the shared store stands: see `Backend.health`.
+
+        Without a store there is `available`, which is true, and `view`.
+        """
         return await self._ask(self._engine.health)
+
+    async def position(self) -> str:
+        """Return where the feed of events stands now: `events(after=...)` gives what comes later.
+
+        Raises:
+            BackendUnavailable: If there is a shared store that cannot be reached.
+        """
+        return await self._ask(self._engine.position)
 
     def events(self, after: str | None = None) -> EventFeed:
         """Follow what happens, from now on or after an event whose id is known.

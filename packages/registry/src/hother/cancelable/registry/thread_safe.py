@@ -48,6 +48,11 @@ class ThreadSafeRegistry:
             raise TypeError(f"registry must be an OperationRegistry, not {registry!r}")
         self._engine = registry.engine
 
+    @property
+    def is_shared(self) -> bool:
+        """See `OperationRegistry.is_shared`."""
+        return self._engine.backend is not None
+
     @classmethod
     def get_instance(cls) -> ThreadSafeRegistry:
         """Return a view of the registry of the process."""
@@ -179,6 +184,10 @@ class ThreadSafeRegistry:
     def health(self) -> dict[str, Any]:
         """See `OperationRegistry.health`."""
         return self._engine.health()
+
+    def position(self) -> str:
+        """See `OperationRegistry.position`."""
+        return self._engine.position()
 
     def events(self, after: str | None = None, *, timeout: float | timedelta | None = None) -> BlockingEventFeed:
         """Follow what happens, from now on or after an event whose id is known.

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from typing import Any, Final
-from weakref import WeakSet
 
 import anyio
 
@@ -17,6 +15,7 @@ from .backend import Backend
 from .entries import Entry
 from .errors import DuplicateOperation
 from .feed import Feed
+from .forks import follow_forks
 from .probing import Probe
 from .records import EventKind, OperationRecord, Progress
 from .statistics import Numbers
@@ -41,7 +40,7 @@ class Tracker(Observer):
         self._pending: dict[Entry, None] = {}
         self._backend = backend
         self._probe = Probe()
-        _forget_in_children(self)
+        follow_forks(self)
 
     @property
     def worker(self) -> str:
@@ -137,8 +136,14 @@ class Tracker(Observer):
         self.history.clear()
         self.numbers = Numbers()
 
-    def begin_process(self) -> None:
-        """Forget what runs and ran in the parent of this process, which has been forked."""
+    def before_fork(self) -> None:
+        """Do nothing: there is no thread and no lock that a child could find held."""
+
+    def after_fork_in_parent(self) -> None:
+        """Do nothing."""
+
+    def after_fork(self) -> None:
+        """Forget what runs and ran in the parent of this process."""
         self._entries, self._pending = {}, {}
         self.history.clear()
         self.numbers, self.feed = Numbers(), Feed()
@@ -214,20 +219,3 @@ def _loop_here() -> Loop | None:
         return current_loop()
     except anyio.NoEventLoopError:  # registered in a thread
         return None
-
-
-_trackers: WeakSet[Tracker] = WeakSet()
-_hooked: list[bool] = []
-
-
-def _forget_in_children(tracker: Tracker) -> None:
-    """Have a tracker begin anew in processes that are forked from this one."""
-    if not _hooked and hasattr(os, "register_at_fork"):
-        _hooked.append(True)
-        os.register_at_fork(after_in_child=_begin_processes)
-    _trackers.add(tracker)
-
-
-def _begin_processes() -> None:
-    for tracker in list(_trackers):
-        tracker.begin_process()

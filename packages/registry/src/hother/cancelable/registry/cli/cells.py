@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -125,4 +126,21 @@ def worker_dict(worker: WorkerRecord) -> dict[str, Any]:
 
 def echo_json(value: object, indent: int | None = 2) -> None:
     """Print JSON; what it has no form for is printed as text."""
-    typer.echo(json.dumps(value, indent=indent, default=str))
+    try:
+        text = json.dumps(value, indent=indent, default=str, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(value), indent=indent, default=str)
+    typer.echo(text)
+
+
+def _finite(value: Any) -> Any:
+    """Return a value with null in place of NaN and infinity, which are no JSON."""
+    match value:
+        case {}:
+            return {key: _finite(each) for key, each in value.items()}
+        case [*_]:
+            return [_finite(each) for each in value]
+        case float() if not math.isfinite(value):
+            return None
+        case _:
+            return value

@@ -7,6 +7,8 @@ from typing import NoReturn
 
 import typer
 
+from . import CLOSED_PIPE
+
 
 class ExitCode(IntEnum):
     """What the caller of the program learns."""
@@ -18,6 +20,7 @@ class ExitCode(IntEnum):
     STILL_RUNNING = 4
     UNAVAILABLE = 5
     DECLINED = 6
+    CLOSED_PIPE = CLOSED_PIPE
 
 
 MEANINGS: dict[ExitCode, str] = {
@@ -28,9 +31,10 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.STILL_RUNNING: "told to stop, and still running after --wait",
     ExitCode.UNAVAILABLE: "the shared store cannot be reached",
     ExitCode.DECLINED: "not confirmed: nothing was cancelled",
+    ExitCode.CLOSED_PIPE: "whoever read the output has stopped",
 }
 
-HELP: str = "\b\nExit codes:\n" + "\n".join(f"  {code.value}  {meaning}" for code, meaning in MEANINGS.items())
+HELP: str = "\b\nExit codes:\n" + "\n".join(f"{code.value:>5}  {meaning}" for code, meaning in MEANINGS.items())
 """The table for `--help`, kept from being wrapped."""
 
 

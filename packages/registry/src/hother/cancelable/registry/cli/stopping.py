@@ -13,6 +13,7 @@ import typer
 
 from hother.cancelable import CancelationReason
 from hother.cancelable.registry.backend import Backend
+from hother.cancelable.registry.errors import BackendUnavailable
 from hother.cancelable.registry.filters import EVERYTHING, OperationFilter
 from hother.cancelable.registry.records import CancelResult, CancelState, OperationRecord, RecordStatus
 
@@ -123,13 +124,26 @@ def _cancel_matching(store: Backend, wanted: OperationFilter, request: Request, 
         _preview(records, count)
         if not _confirmed(f"Cancel {count}?"):
             stop(ExitCode.DECLINED, "nothing was cancelled; --yes cancels without asking")
-    results = {record.id: store.cancel(record.id, *request, None) for record in records}
+    results = _tell(store, records, request)
     if wait is not None:
         _wait_for(store, results, request, wait)
     said = Counter(_in_short(result) for result in results.values())
     typer.echo(f"{count}: " + ", ".join(f"{number} {what}" for what, number in said.items()))
     if wait is not None and any(_goes_on(result) for result in results.values()):
         raise typer.Exit(ExitCode.STILL_RUNNING)
+
+
+def _tell(store: Backend, records: list[OperationRecord], request: Request) -> dict[str, CancelResult]:
+    """Tell all of them to stop; where the store goes away meanwhile, say how far that has come."""
+    results: dict[str, CancelResult] = {}
+    try:
+        for record in records:
+            results[record.id] = store.cancel(record.id, *request, None)
+    except BackendUnavailable:
+        if results:
+            typer.echo(f"{len(results)} of {len(records)} were told to stop; then the store went away:", err=True)
+        raise
+    return results
 
 
 def _preview(records: list[OperationRecord], count: str) -> None:
@@ -143,7 +157,7 @@ def _preview(records: list[OperationRecord], count: str) -> None:
 def _confirmed(question: str) -> bool:
     typer.echo(f"{question} [y/N] ", err=True, nl=False)
     try:
-        answer = sys.stdin.readline()
+        answer = "" if sys.stdin is None else sys.stdin.readline()  # pyright: ignore[reportUnnecessaryComparison]
     except KeyboardInterrupt:
         answer = ""
     if not answer.endswith("\n"):  # Ctrl-C, or nobody there who could answer

@@ -34,7 +34,7 @@ STYLES: dict[str, str] = {
 
 def on_terminal() -> bool:
     """Tell whether a person reads."""
-    return sys.stdout.isatty()
+    return sys.stdout is not None and sys.stdout.isatty()  # pyright: ignore[reportUnnecessaryComparison]
 
 
 def table(kind: Kind[T], records: Iterable[T], caption: str | None = None) -> Table:
@@ -79,7 +79,7 @@ def show_tree(nodes: Sequence[TreeNode]) -> None:
         return
     console = Console(highlight=False)
     for node in nodes:
-        console.print(_branch(node))
+        console.print(_drawn(node))
 
 
 def _flat(nodes: Sequence[TreeNode]) -> Iterable[tuple[int, OperationRecord]]:
@@ -90,11 +90,19 @@ def _flat(nodes: Sequence[TreeNode]) -> Iterable[tuple[int, OperationRecord]]:
         waiting += [(depth + 1, child) for child in reversed(node.children)]
 
 
-def _branch(node: TreeNode) -> Tree:
-    record = node.record
+def _drawn(top: TreeNode) -> Tree:
+    """Return a tree, however deep it is."""
+    drawn = _label(top.record)
+    waiting = [(drawn, top)]
+    while waiting:
+        tree, node = waiting.pop()
+        branches = [_label(child.record) for child in node.children]
+        tree.children.extend(branches)
+        waiting += zip(branches, node.children, strict=True)
+    return drawn
+
+
+def _label(record: OperationRecord) -> Tree:
     name, state = Text(clean(record.name), "bold"), standing(record)
     parts = [Text(clean(record.id)), name, Text(state, STYLES.get(state, "")), Text(span(record.age, True))]
-    label = Text("  ").join(part for part in parts if part)
-    tree = Tree(label, guide_style="dim")
-    tree.children.extend(_branch(child) for child in node.children)
-    return tree
+    return Tree(Text("  ").join(part for part in parts if part), guide_style="dim")

@@ -29,16 +29,16 @@ PAUSE: Final = 0.2
 def watch(store: Backend, wanted: OperationFilter, as_json: bool, limit: int | None) -> None:
     """Show what happens until Ctrl-C, which ends it without a word."""
     try:
-        if as_json or not on_terminal():
+        console = Console(highlight=False)
+        if as_json or not on_terminal() or console.is_dumb_terminal:  # where nothing can be drawn anew
             _watch_events(store, wanted, as_json)
         else:
-            _watch_table(store, wanted, limit)
+            _watch_table(console, store, wanted, limit)
     except KeyboardInterrupt:
         return
 
 
-def _watch_table(store: Backend, wanted: OperationFilter, limit: int | None) -> None:
-    console = Console(highlight=False)
+def _watch_table(console: Console, store: Backend, wanted: OperationFilter, limit: int | None) -> None:
     latest: Table | None = None
     with Live(console=console, auto_refresh=False) as screen:
         while True:

@@ -6,19 +6,17 @@ import _thread
 import atexit
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 import redis
 
 from hother.cancelable import CancelationReason
-from hother.cancelable.core import positive_seconds
 from hother.cancelable.registry.asking import asked_at
 from hother.cancelable.registry.backend import Local, Statistics
-from hother.cancelable.registry.errors import BackendUnavailable
 from hother.cancelable.registry.filters import OperationFilter
+from hother.cancelable.registry.forks import call_at_exit, follow_forks
 from hother.cancelable.registry.records import (
     CancelResult,
     CancelState,
@@ -30,24 +28,22 @@ from hother.cancelable.registry.records import (
 )
 
 from . import feed, reading
+from .address import pool_of, pool_of_client
 from .deadline import ANSWER_TIMEOUT, answer_by
-from .forks import call_at_exit, follow_forks
-from .identity import Identity, Settings
-from .link import REPLY_TIMEOUT, Link, pairs, pool_of
+from .identity import Identity
+from .link import Link, pairs
 from .notes import Notes
+from .questions import Questions
 from .rows import flat, record_of, request_fields
-from .scripts import CANCEL, PROBE, REAP
-from .service import Service
+from .scripts import CANCEL, PROBE
+from .service import Service, health_of
+from .settings import Settings, checked_namespace
 from .waiting import find, wait_for_end
 from .writer import Writer
 
 T = TypeVar("T")
 
-_SETTLE: Final = 0.3
 _LEAVE: Final = 2.0
-_TRUST: Final = 1.0
-"""For how long after an answer the store counts as there, in seconds, whatever the thread says."""
-_EVER: Final = 1_000_000_000
 
 
 class RedisBackend:
@@ -70,7 +66,7 @@ class RedisBackend:
         lease: After how many seconds of silence a process counts as lost.
         heartbeat: How often a process is heard of, in seconds; a third of the lease by default.
         metadata_keys: Which keys of the operations' metadata others may see.
-        history_limit: How many ended operations the server keeps.
+        history_limit: How many ended operations the server keeps; of several processes' limits the greatest holds.
         required: Fail at once where the server cannot be used, or not written, when the registry starts; otherwise it
             is tried again and again, and a warning is logged.
         client: A `redis.Redis` of your own; its address, login and TLS settings are used in place of `url`.
@@ -78,7 +74,7 @@ class RedisBackend:
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If the url is none, the namespace is empty or has braces or white space, a time or limit is not
-            positive, or the heartbeat is longer than half of the lease.
+            positive, the lease is longer than a day, or the heartbeat than half of the lease.
 
     Example:
         ```python
@@ -102,13 +98,11 @@ class RedisBackend:
         required: bool = False,
         client: redis.Redis | None = None,
     ) -> None:
-        prefix = f"canc:{{{_checked_namespace(namespace)}}}:"
-        self._settings = _settings(lease, heartbeat, metadata_keys, history_limit)
+        prefix = f"canc:{{{checked_namespace(namespace)}}}:"
+        self._settings = Settings.of(lease, heartbeat, metadata_keys, history_limit)
         self._namespace = namespace
         self._required = required
-        patience = min(REPLY_TIMEOUT, max(self._settings.heartbeat / 2, 0.1))
-        self._link = Link(pool_of(url) if client is None else _pool_of(client), prefix)
-        self._patience = patience
+        self._link = Link(pool_of(url) if client is None else pool_of_client(client), prefix)
         self._local: Local | None = None
         self._is_closed = False
         self._service: Service | None = None
@@ -190,10 +184,7 @@ class RedisBackend:
             return feed.position(self._link)
 
     def health(self) -> dict[str, Any]:
-        service = self._service
-        if service is not None:
-            return service.health()
-        return {"available": False, "queue": len(self._notes), "heartbeat_age": None, "error": None, "dropped": 0}
+        return health_of(self._service, self._notes)
 
     def close(self) -> None:
         self._is_closed = True
@@ -226,8 +217,7 @@ class RedisBackend:
         self._service = self._resting = None
         self._is_starting = False
         self._starting = threading.Lock()
-        self._probing = threading.Lock()
-        self._answered_at = -_TRUST
+        self._questions = Questions(self._link)
 
     def _start_soon(self) -> None:
         """Start the threads without waiting for that: the caller may be a signal handler."""
@@ -243,7 +233,7 @@ class RedisBackend:
         """Return the service, which is started if there is a registry to serve."""
         with self._starting:
             if self._service is None and self._local is not None and not self._is_closed:
-                link = self._link.renewed(self._patience)
+                link = self._link.renewed(self._settings.reply_timeout)
                 writer = Writer(self._local, self._notes, link, self._identity, self._settings)
                 service = Service(writer, self._notes, link.address, self._settings.longest_pause)
                 service.start()
@@ -254,71 +244,7 @@ class RedisBackend:
     def _ask(self, question: Callable[[], T]) -> T:
         """Ask the store, after what this process has noted was written."""
         due = asked_at() + ANSWER_TIMEOUT
-        service = self._started()
-        with self._admitted(service), answer_by(due):
-            if self._local is None:
-                self._look_for_lost()
-            elif service is not None and service.error is None:
-                service.settle(_SETTLE)
-            answer = question()
-        self._answered_at = time.monotonic()
-        if service is not None:
-            service.retry()
-        return answer
-
-    @contextmanager
-    def _admitted(self, service: Service | None) -> Generator[None]:
-        """Let one question at a time through where the store seems to be away; the others learn that at once."""
-        error = None if service is None else service.error
-        if error is None or time.monotonic() - self._answered_at < _TRUST:
-            yield
-        elif self._probing.acquire(blocking=False):
-            try:
-                yield
-            finally:
-                self._probing.release()
-        else:
-            raise BackendUnavailable(str(error))
-
-    def _look_for_lost(self) -> None:
-        """Have processes noticed whose lease is out, since there may be none left that does so; forget nothing."""
-        try:
-            while self._link.call(REAP, _EVER, _EVER):
-                pass
-        except BackendUnavailable:  # one may look all the same where one may not write
-            pass
+        return self._questions.ask(question, due, self._started(), is_looker=self._local is None)
 
     def __repr__(self) -> str:
         return f"<RedisBackend {self._link.address} namespace={self._namespace!r}>"
-
-
-def _settings(lease: object, heartbeat: object, metadata_keys: Iterable[str], history_limit: int) -> Settings:
-    lease = positive_seconds(lease, "lease")
-    heartbeat = lease / 3 if heartbeat is None else positive_seconds(heartbeat, "heartbeat")
-    if heartbeat > lease / 2:
-        raise ValueError(f"heartbeat must be at most half of the lease of {lease:g} s, not {heartbeat:g}")
-    if isinstance(metadata_keys, str):
-        raise TypeError(f"metadata_keys must be several keys, like [{metadata_keys!r}], not one string")
-    keys = tuple(dict.fromkeys(metadata_keys))
-    for key in keys:
-        if not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"metadata_keys must be strings, not {key!r}")
-    if isinstance(history_limit, bool) or not isinstance(history_limit, int):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"history_limit must be an int, not {history_limit!r}")
-    if history_limit < 1:
-        raise ValueError(f"history_limit must be 1 or more, not {history_limit!r}")
-    return Settings(lease, heartbeat, keys, history_limit)
-
-
-def _checked_namespace(namespace: object) -> str:
-    if not isinstance(namespace, str):
-        raise TypeError(f"namespace must be a string, not {namespace!r}")
-    if not namespace or any(character in "{}" or character.isspace() for character in namespace):
-        raise ValueError(f"namespace must be a name without braces and white space, not {namespace!r}")
-    return namespace
-
-
-def _pool_of(client: object) -> redis.ConnectionPool:
-    if not isinstance(client, redis.Redis):
-        raise TypeError(f"client must be a redis.Redis, the blocking client, not {type(client).__name__}")
-    return client.connection_pool

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from typing import Final
 
 from hother.cancelable.registry.records import Event, EventKind
 
@@ -10,6 +12,8 @@ from .link import Link
 from .rows import event_of
 from .scripts import FEED
 from .waiting import SLICE
+
+_POSITION: Final = re.compile(r"\d+(-\d+)?", re.ASCII)
 
 
 def position(link: Link) -> str:
@@ -27,7 +31,10 @@ def events(link: Link, after: str, timeout: float) -> list[Event]:
 
     Raises:
         BackendUnavailable: If the store cannot be reached.
+        ValueError: If there can be no such event.
     """
+    if _POSITION.fullmatch(after) is None:
+        raise ValueError(f"{after!r} is no id of an event; begin with after=None")
     end = time.monotonic() + timeout
     where, has_missed = link.call(FEED, after)
     if has_missed:

@@ -1,33 +1,13 @@
-"""Who this process is to the store, and how it wants to be treated."""
+"""Who this process is to the store."""
 
 from __future__ import annotations
 
 import os
 import secrets
 import socket
-from dataclasses import dataclass
 from typing import Final
 
 _REMEMBERED: Final = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the user has chosen."""
-
-    lease: float
-    """After how many seconds of silence this process counts as lost."""
-    heartbeat: float
-    """How often it is heard of, in seconds."""
-    metadata_keys: tuple[str, ...]
-    """What of the metadata may leave the process."""
-    history_limit: int
-    """How many ended operations the store keeps."""
-
-    @property
-    def longest_pause(self) -> float:
-        """How long to wait at most before the store is tried again, in seconds."""
-        return min(2.0, self.heartbeat / 2)
 
 
 class Identity:

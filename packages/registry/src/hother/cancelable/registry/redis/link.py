@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import re
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import redis
-from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError
-from redis.retry import Retry
-from redis.sentinel import SentinelConnectionPool
 
 from hother.cancelable.registry.errors import BackendUnavailable
 
-from .deadline import answered, is_over, punctual
+from .address import address_of, pool_like
+from .deadline import answered, is_over
 from .scripts import Script
 
-CONNECT_TIMEOUT: Final = 0.6
 REPLY_TIMEOUT: Final = 1.2
-"""In seconds, for one reply."""
+"""How long one reply may take, in seconds."""
 _OLDEST: Final = (6, 2)
 _STATE_OF_SERVER: Final = re.compile(
     r"\b(OOM|READONLY|LOADING|NOPERM|NOAUTH|MISCONF|BUSY|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|MOVED|ASK|TRYAGAIN)\b"
     r"|ACL failure|can't run this command|no permissions|unknown command"
 )
 """What the texts of errors say that are not about one command; those of scripts hold them in their midst."""
-_OURS: Final = ("maint_notifications", "orig_", "oss_", "event_dispatcher", "himport", "cache")  # a pool's own state
 
 
 class Refused(BackendUnavailable):
@@ -44,11 +39,11 @@ class Link:
 
     def __init__(self, pool: redis.ConnectionPool, prefix: str, reply_timeout: float = REPLY_TIMEOUT) -> None:
         settings = dict(pool.connection_kwargs)
-        self.address: str = _address(pool, settings)
+        self.address: str = address_of(pool)
         self.prefix: str = prefix
         self._template = pool
         self._secrets = [str(settings[key]) for key in ("password",) if settings.get(key)]
-        self._pool = _copy(pool, reply_timeout)
+        self._pool = pool_like(pool, reply_timeout)
         self._client: Any = redis.Redis(connection_pool=self._pool)  # its types differ between versions
         self._client.set_response_callback("XREAD", _as_it_is)
         self._checked = False
@@ -149,78 +144,9 @@ class Link:
         return f"<Link {self.address}>"
 
 
-def pool_of(url: str) -> redis.ConnectionPool:
-    """Read the address of a server.
-
-    Raises:
-        TypeError: If it is no string.
-        ValueError: If it is no address of a Redis.
-    """
-    if not isinstance(url, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"url must be a string like 'redis://localhost:6379/0', not {type(url).__name__}")
-    try:
-        _refuse_ambiguous(url)
-        return redis.ConnectionPool.from_url(url)  # pyright: ignore[reportUnknownMemberType]
-    except (ValueError, TypeError):
-        # what was wrong may hold the password, so it is not told
-        raise ValueError(
-            "url must be like 'redis://localhost:6379/0', 'rediss://user:password@host:6379/0' or "
-            "'unix:///path/to/socket'; percent-encode special characters of a password, as urllib.parse.quote "
-            "does (the url given is not shown, since it may hold one)"
-        ) from None
-
-
-def _refuse_ambiguous(url: str) -> None:
-    """Refuse what may be a password with special characters: pieces of it would be taken for an address, and shown."""
-    parts = urlsplit(url)
-    rest = url.partition("://")[2][len(parts.netloc) :]
-    if parts.scheme == "unix":
-        is_ambiguous = bool(parts.netloc) and "@" not in parts.netloc
-    else:
-        path = parts.path.strip("/")
-        is_ambiguous = "@" in rest or not (path == "" or (path.isascii() and path.isdigit()))
-    if is_ambiguous or "#" in rest:
-        raise ValueError
-
-
 def pairs(flat: list[str]) -> dict[str, str]:
     """Return the fields of a hash or an entry, which come as a list."""
     return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def _copy(pool: redis.ConnectionPool, reply_timeout: float) -> redis.ConnectionPool:
-    settings = {key: value for key, value in pool.connection_kwargs.items() if not key.startswith(_OURS)}
-    settings |= {
-        "socket_timeout": reply_timeout,
-        "socket_connect_timeout": CONNECT_TIMEOUT,
-        "retry": Retry(NoBackoff(), 0),
-        "retry_on_timeout": False,
-        "retry_on_error": [],
-        "decode_responses": True,
-        "encoding": "utf-8",
-        "encoding_errors": "surrogatepass",
-        "protocol": 2,
-        "health_check_interval": 0,
-    }
-    if isinstance(pool, SentinelConnectionPool):  # which asks its sentinels for the address
-        del settings["connection_pool"]
-        untyped: Any = pool
-        settings |= {
-            "connection_class": punctual(untyped.connection_class, CONNECT_TIMEOUT),
-            "is_master": untyped.is_master,
-        }
-        make: Any = SentinelConnectionPool
-        sentinel_pool: redis.ConnectionPool = make(untyped.service_name, untyped.sentinel_manager, **settings)
-        return sentinel_pool
-    return redis.ConnectionPool(connection_class=punctual(pool.connection_class, CONNECT_TIMEOUT), **settings)
-
-
-def _address(pool: redis.ConnectionPool, settings: dict[str, Any]) -> str:
-    if isinstance(pool, SentinelConnectionPool):
-        return f"the sentinels' {vars(pool).get('service_name')!r}"
-    if "path" in settings:
-        return str(settings["path"])
-    return f"{settings.get('host', 'localhost')}:{settings.get('port', 6379)}/{settings.get('db') or 0}"
 
 
 def _is_about_the_command(error: Exception) -> bool:

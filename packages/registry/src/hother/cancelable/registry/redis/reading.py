@@ -6,7 +6,7 @@ import time
 from typing import Any, Final, NamedTuple
 
 from hother.cancelable.registry.backend import Statistics
-from hother.cancelable.registry.filters import OperationFilter
+from hother.cancelable.registry.filters import EVERYTHING, OperationFilter
 from hother.cancelable.registry.records import OperationRecord, Page, View, WorkerRecord
 
 from .link import Link, pairs
@@ -67,9 +67,13 @@ def count(link: Link, wanted: OperationFilter) -> int:
     Raises:
         BackendUnavailable: If the store cannot be reached.
     """
+    if wanted == EVERYTHING:
+        listed: int = link.call(STATISTICS)[0]
+        return listed
     total, at = 0, _BEGINNING
+    mode = "read" if _is_pattern(wanted.name_pattern) or "" in (wanted.parent_id, wanted.worker) else "count"
     while True:
-        part = _scan(link, _RUNNING, wanted, at, _MOST, "read" if _is_pattern(wanted.name_pattern) else "count")
+        part = _scan(link, _RUNNING, wanted, at, _MOST, mode)
         total += part.found
         at = part.score, part.id
         if at == _BEGINNING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from importlib.resources import files
 from typing import NamedTuple
@@ -14,9 +15,13 @@ class Script(NamedTuple):
     sha: str
 
 
+@functools.cache
+def _read(name: str) -> str:
+    return (files(__name__.rpartition(".")[0]) / "lua" / f"{name}.lua").read_text("utf-8")
+
+
 def _load(*names: str) -> Script:
-    folder = files(__name__.rpartition(".")[0]) / "lua"
-    text = "\n".join((folder / f"{name}.lua").read_text("utf-8") for name in ("shared", *names))
+    text = "\n".join(map(_read, ("shared", *names)))
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
@@ -35,3 +40,4 @@ STATISTICS = _load("statistics")
 FIND = _load("find")
 FEED = _load("feed")
 PROBE = _load("probe")
+_read.cache_clear()

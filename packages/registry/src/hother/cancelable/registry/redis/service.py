@@ -26,6 +26,8 @@ class Service:
     def __init__(self, writer: Writer, notes: Notes, address: str, longest_pause: float) -> None:
         self.error: BackendUnavailable | None = None
         """Why the store cannot be used at the moment."""
+        self.errors: int = 0
+        """How many attempts to write or to be heard of have failed."""
         self._writer = writer
         self._notes = notes
         self._address = address
@@ -78,16 +80,16 @@ class Service:
             self._notes.wake()
             self._rounds.wait_for(lambda: self._served >= ticket or self.error is not None, timeout)
 
-    def health(self) -> dict[str, Any]:
-        """Return how the connection stands."""
+    @property
+    def is_available(self) -> bool:
+        """Whether this process takes part, and the store has answered when it was last asked."""
+        return self._has_joined and self.error is None
+
+    @property
+    def heartbeat_age(self) -> float | None:
+        """How long ago the store has heard of this process, in seconds."""
         beat = self._writer.last_beat
-        return {
-            "available": self._has_joined and self.error is None,
-            "queue": len(self._notes),
-            "heartbeat_age": None if beat is None else time.monotonic() - beat,
-            "error": None if self.error is None else str(self.error),
-            "dropped": self._notes.dropped,
-        }
+        return None if beat is None else time.monotonic() - beat
 
     def _run(self) -> None:
         while not self._must_stop:
@@ -143,7 +145,7 @@ class Service:
         if self.error is None:
             logger.warning("%s; operations go on, and are listed again when it is back", error)
         with self._rounds:
-            self.error = error
+            self.error, self.errors = error, self.errors + 1
             self._must_resume = True
             self._rounds.notify_all()
         longest = min(_FIRST_PAUSE * 2 ** min(self._failures, 10), self._longest_pause)
@@ -162,3 +164,16 @@ class Service:
         while not self._must_stop and not self._retry_now and (left := end - time.monotonic()) > 0:
             self._notes.wait(left)
         self._retry_now = False
+
+
+def health_of(service: Service | None, notes: Notes) -> dict[str, Any]:
+    """Return how the connection stands; without a service there is none yet."""
+    error = None if service is None else service.error
+    return {
+        "available": service is not None and service.is_available,
+        "queue": len(notes),
+        "heartbeat_age": None if service is None else service.heartbeat_age,
+        "error": None if error is None else str(error),
+        "errors": 0 if service is None else service.errors,
+        "dropped": notes.dropped,
+    }

@@ -12,11 +12,12 @@ from hother.cancelable.registry.records import OperationRecord
 
 from .complaints import Complaints
 from .delivery import BLOCK, Delivery, Inbox, Request
-from .identity import Identity, Settings
+from .identity import Identity
 from .link import REPLY_TIMEOUT, Link, Refused
 from .notes import Notes
 from .rows import fields_of, flat, score_of
 from .scripts import BEAT, BYE, FINISH, HELLO, PUT, REAP, WITHDRAW, Script
+from .settings import Settings
 from .taken import Taken
 
 BATCH: Final = 100
@@ -59,7 +60,7 @@ class Writer:
             "lease": str(settings.lease),
             "heartbeat": str(settings.heartbeat),
         }
-        self._link.call(HELLO, worker, settings.lease, *flat(row))
+        self._link.call(HELLO, worker, settings.lease, settings.history_limit, *flat(row))
         self._put_all()
         self._inbox = Inbox(worker, self._link.renewed(BLOCK + REPLY_TIMEOUT), self._delivery)
         self._inbox.start()

@@ -15,7 +15,7 @@ from hother.cancelable.registry.records import WorkerState
 from hother.cancelable.registry.registry import OperationRegistry
 from hother.cancelable.registry.thread_safe import ThreadSafeRegistry
 
-from .instruments import SCOPE
+from .instruments import SCOPE, VERSION, WORKER_STATE
 
 
 def observe_registry(registry: OperationRegistry, meter_provider: metrics.MeterProvider | None = None) -> None:
@@ -36,7 +36,7 @@ def observe_registry(registry: OperationRegistry, meter_provider: metrics.MeterP
     if not isinstance(registry, OperationRegistry):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"registry must be an OperationRegistry, not {registry!r}")
     gauges = _Gauges(registry)
-    meter = metrics.get_meter(SCOPE, meter_provider=meter_provider)
+    meter = metrics.get_meter(SCOPE, VERSION, meter_provider)
     meter.create_observable_up_down_counter(
         "cancelable.registry.workers", [gauges.workers], "{worker}", "How many processes take part, by state."
     )
@@ -65,7 +65,7 @@ class _Gauges:
             found = Counter(worker.state for worker in ThreadSafeRegistry(registry).workers())
         except BackendUnavailable:
             return []  # not known is not zero
-        return [Observation(found[state], {"state": state.value}) for state in WorkerState]
+        return [Observation(found[state], {WORKER_STATE: state.value}) for state in WorkerState]
 
     def errors(self, options: CallbackOptions) -> Iterable[Observation]:
         return self._health("errors")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Final
 
 from opentelemetry.context import Context
@@ -9,6 +10,8 @@ from opentelemetry.metrics import Meter
 
 SCOPE: Final = "hother.cancelable.registry"
 """The instrumentation scope of spans and metrics."""
+VERSION: Final = version("hother-cancelable-registry")
+"""The version of that."""
 
 OPERATION_ID: Final = "cancelable.operation.id"
 OPERATION_NAME: Final = "cancelable.operation.name"
@@ -17,6 +20,7 @@ OPERATION_STATUS: Final = "cancelable.operation.status"
 CANCEL_REASON: Final = "cancelable.cancel.reason"
 CANCEL_REQUESTED_BY: Final = "cancelable.cancel.requested_by"
 ERROR_TYPE: Final = "error.type"
+WORKER_STATE: Final = "cancelable.worker.state"
 
 Attributes = dict[str, str]
 

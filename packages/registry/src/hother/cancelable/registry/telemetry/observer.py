@@ -12,7 +12,7 @@ from opentelemetry import metrics, trace
 from opentelemetry.trace import Link, Span, StatusCode
 
 from hother.cancelable import Cancelable, CancelationReason, Cause, Observer, OperationStatus, current_operation
-from hother.cancelable.core import facts_of
+from hother.cancelable.core import facts_of, observe
 
 from .instruments import (
     CANCEL_REASON,
@@ -23,6 +23,7 @@ from .instruments import (
     OPERATION_PARENT_ID,
     OPERATION_STATUS,
     SCOPE,
+    VERSION,
     Attributes,
     Instruments,
 )
@@ -57,7 +58,8 @@ class _Followed:
 class TelemetryObserver(Observer):
     """Gives each operation a span, and counts and times operations.
 
-    Add it once, at the start of the program, with `hother.cancelable.add_observer`. The span `cancelable <name>` is a
+    Add it once, at the start of the program, with `hother.cancelable.add_observer`; operations that run when it is
+    removed are followed to their end. The span `cancelable <name>` is a
     child of the span of the operation above it, or of the one that is current where the operation is entered. The name
     is an attribute of the metrics, too, so name operations after what they do and not after what they work on.
 
@@ -108,8 +110,8 @@ class TelemetryObserver(Observer):
         tracer_provider: trace.TracerProvider | None = None,
         meter_provider: metrics.MeterProvider | None = None,
     ) -> None:
-        self._tracer = trace.get_tracer(SCOPE, tracer_provider=tracer_provider)
-        self._instruments = Instruments(metrics.get_meter(SCOPE, meter_provider=meter_provider))
+        self._tracer = trace.get_tracer(SCOPE, VERSION, tracer_provider)
+        self._instruments = Instruments(metrics.get_meter(SCOPE, VERSION, meter_provider))
         self._followed: WeakKeyDictionary[Cancelable, _Followed] = WeakKeyDictionary()
 
     def span(self, operation: Cancelable) -> Span:
@@ -155,6 +157,7 @@ class TelemetryObserver(Observer):
             f"cancelable {name or 'operation'}", context, attributes={**attributes, **by_name}, links=links
         )
         self._followed[operation] = _Followed(span, around, by_name)
+        observe(operation, self)  # to its end, also where this observer is removed before
         self._instruments.started(by_name)
 
     def cancel_requested(self, operation: Cancelable, cause: Cause) -> None:
@@ -169,12 +172,14 @@ class TelemetryObserver(Observer):
         if (followed := self._followed.pop(operation, None)) is None:
             return  # it was entered before this observer was added
         _, _, status, _, cause, error = facts_of(operation)
-        self._measure(followed, status, cause)
         span = followed.span
-        if span.is_recording():
-            _describe(span, status, cause, error)
-            _add_events(followed)
-        span.end()
+        try:
+            self._measure(followed, status, cause)
+            if span.is_recording():
+                _describe(span, status, cause, error)
+                _add_events(followed)
+        finally:  # whatever the program's exporters and processors make of it
+            span.end()
 
     def _measure(self, followed: _Followed, status: OperationStatus, cause: Cause | None) -> None:
         now, name = time.perf_counter(), followed.name

@@ -8,5 +8,6 @@ end
 trim(tonumber(ARGV[2]))
 if #ids == 500 then return 1 end
 if redis.call('ZREM', base .. 'workers', worker) == 1 then publish('worker_left', worker) end
+redis.call('ZREM', base .. 'limits', worker)
 redis.call('UNLINK', key('worker', worker), key('pending', worker), key('inbox', worker))
 return 0

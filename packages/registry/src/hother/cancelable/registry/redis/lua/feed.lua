@@ -1,7 +1,11 @@
 -- ARGV: where a reader stands, '' for nowhere yet. Replies with where the feed stands, and 1 if that reader missed something.
+local function parts(id)
+  local time, number = string.match(id, '(%d+)-?(%d*)')
+  return tonumber(time), tonumber(number) or 0
+end
 local function greater(one, other)
-  local a, b, c, d = string.match(one .. '|' .. other, '(%d+)-(%d+)|(%d+)-(%d+)')
-  a, b, c, d = tonumber(a), tonumber(b), tonumber(c), tonumber(d)
+  local a, b = parts(one)
+  local c, d = parts(other)
   return a > c or (a == c and b > d)
 end
 local newest = redis.call('XREVRANGE', base .. 'events', '+', '-', 'COUNT', 1)

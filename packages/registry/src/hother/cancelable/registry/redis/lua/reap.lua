@@ -2,6 +2,7 @@
 local more = 0
 for _, worker in ipairs(redis.call('ZRANGEBYSCORE', base .. 'workers', '-inf', '(' .. seconds(now), 'LIMIT', 0, 4)) do
   redis.call('ZREM', base .. 'workers', worker)
+  redis.call('ZREM', base .. 'limits', worker)
   redis.call('ZADD', base .. 'reaping', seconds(now), worker)
   redis.call('UNLINK', key('pending', worker), key('inbox', worker))
   publish('worker_lost', worker)

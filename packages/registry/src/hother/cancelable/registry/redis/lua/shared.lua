@@ -81,7 +81,10 @@ local function unarchive(id, status)
   end
 end
 
+-- Of the limits of those that take part, and of who asks, the greatest holds.
 local function trim(limit)
+  local greatest = redis.call('ZREVRANGE', base .. 'limits', 0, 0, 'WITHSCORES')[2]
+  limit = math.max(limit, tonumber(greatest or 0))
   local excess = redis.call('ZCARD', base .. 'done') - limit
   if excess > 0 then
     local oldest = redis.call('ZPOPMIN', base .. 'done', math.min(excess, 500))

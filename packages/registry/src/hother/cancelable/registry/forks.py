@@ -1,4 +1,4 @@
-"""What a process must do when it has just been forked, and before it ends."""
+"""What is told when the process forks, and before it ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from weakref import WeakSet
 
 
 class Forkable(Protocol):
-    """Something that holds threads and connections, which a child must not share."""
+    """Something that a child must not share with its parent, like threads, connections, or what runs there."""
 
     def before_fork(self) -> None:
         """Let the threads come to rest, so that the child finds no lock that one of them holds."""
@@ -24,10 +24,14 @@ class Forkable(Protocol):
 
 
 _known: WeakSet[Forkable] = WeakSet()
+_hooked: list[bool] = []
 
 
 def follow_forks(each: Forkable) -> None:
-    """Have something told in the children of this process."""
+    """Have something told when this process forks."""
+    if not _hooked and hasattr(os, "register_at_fork"):
+        _hooked.append(True)
+        os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)
     _known.add(each)
 
 
@@ -54,7 +58,3 @@ def _in_parent() -> None:
 def _in_child() -> None:
     for each in list(_known):
         each.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)
