@@ -41,6 +41,14 @@ RUNNING: Final = [
     ("train recommender", "epoch 3 of 20", 15),
 ]
 
+ENDS: Final = [
+    *[(None, "")] * 2,
+    (CancelationReason.TIMEOUT, "no answer within 30 s"),
+    *[(None, "")] * 3,
+    (CancelationReason.MANUAL, "wrong address (by alice)"),
+    (None, ""),
+]
+
 
 class Shop:
     """An app with operations that are worth looking at."""
@@ -71,16 +79,19 @@ class Shop:
             await child.report_progress(f"{(number + 1) * 20} of 100 rows", {"percent": (number + 1) * 20})
         set_stuck_after(0.1)
         for name, why in (("legacy import", "maintenance (by bob)"), ("resize images", "wrong folder (by alice)")):
-            operation = await self._start(group, name, is_stubborn=True)
-            operation.token.cancel_sync(CancelationReason.MANUAL, why)
+            operation = await self._start(group, name, is_stubborn=True, metadata={"customer": "acme"})
+            await operation.report_progress("31 of 80 done", {"current": 31, "total": 80})
+            await self.registry.cancel(operation.operation_id, CancelationReason.MANUAL, why)
             await anyio.sleep(0.3)
             set_stuck_after(None)
 
     async def _history(self, group: TaskGroup) -> None:
         for number in range(24):
-            operation = await self._start(group, f"send mail {number + 1}", seconds=0.02 + random.random() / 10)
-            if number % 5 == 0:
-                operation.token.cancel_sync(CancelationReason.TIMEOUT, "no answer within 30 s")
+            reason, message = ENDS[number % len(ENDS)]
+            operation = await self._start(group, f"send mail {number + 1}", seconds=0.02 if message == "" else 3600)
+            await anyio.sleep(0.03 + random.random() / 20)
+            if reason is not None:
+                operation.token.cancel_sync(reason, message)
 
     async def _start(
         self, group: TaskGroup, name: str, *, is_stubborn: bool = False, seconds: float = 3600, **options: Any
@@ -153,7 +164,7 @@ def take(browser: Browser, address: str, folder: Path) -> None:
 
 def main() -> None:
     """Make the screenshots in the folder that was given."""
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/assets/screenshots")
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/assets")
     folder.mkdir(parents=True, exist_ok=True)
     path = shutil.which("chromium")
     if path is None:

@@ -50,13 +50,19 @@ class Way:
             except OSError:
                 return
             with self._lock:
-                if self._is_cut:
+                server = None if self._is_cut else self._connect()
+                if server is None:
                     client.close()
                     continue
-                server = socket.create_connection(("127.0.0.1", self._target))
                 self._open += [client, server]
             self._start(self._forward, client, server)
             self._start(self._forward, server, client)
+
+    def _connect(self) -> socket.socket | None:
+        try:
+            return socket.create_connection(("127.0.0.1", self._target))
+        except OSError:  # nobody serves there now
+            return None
 
     def _forward(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):

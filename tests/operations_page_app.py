@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from hother.cancelable import Cancelable
 from hother.cancelable.integrations.fastapi import GracefulShutdown, RequestCancelationMiddleware
 from hother.cancelable.integrations.fastapi.operations import Access, Level, mount_operations_page
-from hother.cancelable.registry import OperationRegistry, ThreadSafeRegistry
+from hother.cancelable.registry import OperationRegistry, RedisBackend, ThreadSafeRegistry
 
 
 class Job(BaseModel):
@@ -101,6 +101,7 @@ def page_app(registry: OperationRegistry, level: Level = "all") -> FastAPI:
             app.state.group = group
             yield
             jobs.finish_all()
+        await registry.close()
 
     async def authorize(request: Request) -> Access:
         return Access("read" if "reader" in request.cookies else level, request.cookies.get("user"))
@@ -128,20 +129,24 @@ def page_app(registry: OperationRegistry, level: Level = "all") -> FastAPI:
     return app
 
 
-class Site:
-    """A served app, and how tests have it do something."""
+class Remote:
+    """How tests have a served app do something."""
 
-    def __init__(self, registry: OperationRegistry, level: Level) -> None:
-        self.registry = registry
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._socket.getsockname()[1]
-        self.url: str = f"http://127.0.0.1:{self.port}"
-        config = uvicorn.Config(
-            page_app(registry, level), ws="none", log_config=None, access_log=False, timeout_graceful_shutdown=1
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
+    def __init__(self, port: int) -> None:
+        self.port: int = port
+        self.url: str = f"http://127.0.0.1:{port}"
         self._client = httpx.Client(base_url=self.url, timeout=20)
+
+    def is_there(self) -> bool:
+        """Tell whether the app answers."""
+        try:
+            return self._client.get("/").is_success
+        except httpx.TransportError:
+            return False
+
+    def leave(self) -> None:
+        """Ask for nothing any more."""
+        self._client.close()
 
     def post(self, path: str, body: Any = None) -> Any:
         """Send a request that must succeed, and return the answer."""
@@ -171,6 +176,20 @@ class Site:
         """Have a job come to its end."""
         self.post(f"/jobs/{job_id}/finish")
 
+
+class Site(Remote):
+    """An app that is served in a thread."""
+
+    def __init__(self, registry: OperationRegistry, level: Level) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        super().__init__(self._socket.getsockname()[1])
+        self.registry: OperationRegistry = registry
+        config = uvicorn.Config(
+            page_app(registry, level), ws="none", log_config=None, access_log=False, timeout_graceful_shutdown=1
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
+
     def cancel(self, job_id: str, message: str | None = None) -> None:
         """Tell a job to stop, as another part of the program would."""
         ThreadSafeRegistry(self.registry).cancel_operation(job_id, message=message)
@@ -185,7 +204,7 @@ class Site:
 
     def close(self) -> None:
         """Stop serving."""
-        self._client.close()
+        self.leave()
         self._server.should_exit = True
         self._thread.join(20)
         self._socket.close()
@@ -204,8 +223,10 @@ def serving_page(registry: OperationRegistry | None = None, level: Level = "all"
 
 
 def main() -> None:
-    """Serve the page on a port as a program of its own."""
-    uvicorn.run(page_app(OperationRegistry()), port=int(sys.argv[1]), log_level="warning")
+    """Serve the page on a port as a program of its own, perhaps with a Redis to share what runs with others."""
+    port, *redis = sys.argv[1:]
+    backends = [RedisBackend(url, lease=1.5, heartbeat=0.5) for url in redis]
+    uvicorn.run(page_app(OperationRegistry(*backends)), port=int(port), log_level="warning")
 
 
 if __name__ == "__main__":

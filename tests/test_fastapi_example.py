@@ -1,133 +1,28 @@
-"""The FastAPI example, run as a program, stops its work and says why."""
+"""The example `03_integrations/04_fastapi_example.py`, run as a program, stops its work and says why."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import re
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 from websockets.sync.client import connect
 
-ROOT = Path(__file__).parents[1]
-EXAMPLE = "examples/03_integrations/04_fastapi_example.py"
+from .fastapi_example import Example, running_example
 
 pytestmark = pytest.mark.server
-
-
-class Example:
-    """The example's server as a program of its own, and what it prints."""
-
-    def __init__(self, command: list[str], port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}"
-        self._lines: list[tuple[float, str]] = []
-        self._forgotten = 0
-        self._changed = threading.Condition()
-        self._process = subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self._environment()
-        )
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    @staticmethod
-    def _environment() -> dict[str, str]:
-        return {**os.environ, "PYTHONUNBUFFERED": "1"}
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            with self._changed:
-                self._lines.append((time.monotonic(), line.rstrip()))
-                self._changed.notify_all()
-
-    def printed(self, pattern: str, timeout: float = 10) -> tuple[float, str]:
-        """Wait for a line and return when it was printed, and what the pattern's group found in it."""
-
-        def find() -> tuple[float, str] | None:
-            matches = ((when, re.search(pattern, line)) for when, line in self._lines[self._forgotten :])
-            return next(((when, match[match.re.groups]) for when, match in matches if match), None)
-
-        with self._changed:
-            found = self._changed.wait_for(find, timeout)
-        assert found, f"{pattern!r} was not printed; this was: {self.text}"
-        return found
-
-    @property
-    def text(self) -> str:
-        """All that was printed so far."""
-        return "\n".join(line for _, line in self._lines)
-
-    def forget(self) -> None:
-        """Look only at what is printed from now on."""
-        self._forgotten = len(self._lines)
-
-    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Send a request and return the response."""
-        return httpx.request(method, self.url + path, timeout=10, **options)
-
-    def wait_until_it_answers(self) -> None:
-        """Return as soon as the server answers."""
-        deadline = time.monotonic() + 15
-        while True:
-            try:
-                self.request("GET", "/jobs")
-            except httpx.TransportError:
-                assert time.monotonic() < deadline, self.text
-                assert self._process.poll() is None, self.text
-                time.sleep(0.05)
-            else:
-                return
-
-    def interrupt(self) -> None:
-        """Press Ctrl-C."""
-        self._process.send_signal(signal.SIGINT)
-
-    def stop(self) -> None:
-        """End the program as Ctrl-C does."""
-        self.interrupt()
-        self.wait()
-
-    def wait(self) -> None:
-        """Wait until the program has ended."""
-        try:
-            self._process.wait(10)
-        finally:
-            self._process.kill()
-            self._process.wait()
-            self._reader.join()
-            assert self._process.stdout is not None
-            self._process.stdout.close()
-
-
-def free_port() -> int:
-    """Return a port that nobody uses."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")
 def shared_example() -> Iterator[Example]:
     """Run the example once for all tests of this module."""
-    port = free_port()
-    running = Example([sys.executable, EXAMPLE, "--port", str(port)], port)
-    try:
-        running.wait_until_it_answers()
+    with running_example() as running:
         yield running
-    finally:
-        running.stop()
     assert "Traceback" not in running.text
 
 
@@ -146,7 +41,8 @@ def start_curl(url: str) -> subprocess.Popen[bytes]:
 
 
 def test_first_words(shared_example: Example) -> None:
-    """The program says what to type into another terminal."""
+    """The program says first where its page is, then what to type into another terminal."""
+    assert shared_example.text.lstrip().startswith(f"Open {shared_example.url}/operations in a browser")
     for command in ("curl -N {}/long", "curl {}/timeout", "curl -X DELETE {}/jobs/ID"):
         assert command.format(shared_example.url) in shared_example.text
 
@@ -186,11 +82,11 @@ def test_request_is_cancelled_by_id(example: Example) -> None:
             (operation_id, "GET /long")
         ]
         assert example.request("DELETE", f"/jobs/{operation_id}").json() == {"status": "cancelled"}
-        assert example.printed("GET /long ended: (.*)")[1] == "cancelled by id"
+        assert example.printed("GET /long ended: (.*)")[1] == "cancelled by somebody"
     finally:
         curl.kill()
         curl.wait()
-    assert example.request("DELETE", f"/jobs/{operation_id}").status_code == 404
+    assert example.request("DELETE", f"/jobs/{operation_id}").json() == {"status": "cancelled"}
 
 
 @pytest.mark.parametrize("start", ["/jobs", "/start-background-task"])
@@ -202,7 +98,7 @@ def test_background_jobs(example: Example, start: str, method: str, path: str) -
     assert [job["id"] for job in example.request("GET", "/jobs").json()] == [job_id]
     assert example.request("GET", f"/jobs/{job_id}").json()["status"] == "running"
     assert example.request(method, path.format(job_id)).json()["status"] == "cancelled"
-    assert example.printed("work ended: (.*)")[1] == "cancelled by id"
+    assert example.printed("work ended: (.*)")[1] == "cancelled by somebody"
     status = example.request("GET", f"/jobs/{job_id}").json()
     assert (status["status"], status["has_ended"], status["message"]) == ("cancelled", True, "somebody asked for it")
 
@@ -245,28 +141,18 @@ def test_digest_of_a_chunked_body(example: Example) -> None:
 
 def test_shutdown() -> None:
     """Ctrl-C ends an open stream with an event that says why, and then the program."""
-    port = free_port()
-    running = Example([sys.executable, EXAMPLE, "--port", str(port)], port)
-    try:
-        running.wait_until_it_answers()
+    with running_example() as running:
         with httpx.stream("GET", f"{running.url}/stream", timeout=10) as response:
             lines = response.iter_lines()
             assert next(lines) == 'data: "event 0"'
             running.interrupt()
             assert "event: cancelled" in list(lines)
         assert running.printed("GET /stream ended: (.*)")[1] == "the server shuts down"
-    finally:
-        running.wait()
     assert "Traceback" not in running.text
 
 
 def test_other_servers_can_load_it() -> None:
     """The app can be named on the command line of an ASGI server, as the examples' README does."""
-    port = free_port()
-    name = "examples.03_integrations.04_fastapi_example:app"
-    running = Example([sys.executable, "-m", "uvicorn", name, "--port", str(port)], port)
-    try:
-        running.wait_until_it_answers()
-        assert json.loads(running.request("GET", "/jobs").text) == []
-    finally:
-        running.stop()
+    with running_example("-m", "uvicorn", "examples.03_integrations.04_fastapi_example:app") as running:
+        assert running.request("GET", "/jobs").json() == []
+        assert running.request("GET", "/operations").status_code == 200

@@ -10,26 +10,12 @@ from playwright.sync_api import Browser, expect
 
 from hother.cancelable import set_stuck_after
 
-from .chromium import chromium, visiting
-from .operations_page_app import Site, serving_page
+from .chromium import visiting
+from .operations_page_app import Site
 
 pytestmark = pytest.mark.server
 
 EVIL = "<img src=x onerror=alert(1)>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Generator[Browser]:
-    """A browser."""
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def site() -> Generator[Site]:
-    """An app of its own."""
-    with serving_page() as served:
-        yield served
 
 
 def test_a_job_is_seen_and_cancelled(browser: Browser, site: Site) -> None:
@@ -47,6 +33,9 @@ def test_a_job_is_seen_and_cancelled(browser: Browser, site: Site) -> None:
         expect(row.locator("[data-cell=progress] span")).to_have_text("37 %")
         assert bar.evaluate("bar => bar.value") == 37.5
         expect(row.locator("[data-cell=message]")).to_have_text("page 3 of 8")
+        row.locator("button.open").click()
+        expect(visitor.page.locator("#detail dd").filter(has_text="37 %, page 3 of 8")).to_be_visible()
+        visitor.page.keyboard.press("Escape")
         site.report(job, "page 6 of 8", 75)
         expect(row.locator("[data-cell=progress] span")).to_have_text("75 %")
         row.locator(".cancel").click()

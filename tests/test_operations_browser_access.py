@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,8 +12,8 @@ from playwright.sync_api import Browser, expect
 from hother.cancelable.integrations.fastapi.operations import mount_operations_page
 from hother.cancelable.registry import OperationRegistry
 
-from .chromium import chromium, visiting
-from .operations_page_app import Site, serving_page
+from .chromium import visiting
+from .operations_page_app import Site
 
 pytestmark = pytest.mark.server
 
@@ -31,20 +30,6 @@ SEND_FORM = """([action, id]) => {
     document.body.append(form);
     form.submit();
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Generator[Browser]:
-    """A browser."""
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def site() -> Generator[Site]:
-    """An app of its own."""
-    with serving_page() as served:
-        yield served
 
 
 def test_a_reader_cannot_cancel(browser: Browser, site: Site) -> None:

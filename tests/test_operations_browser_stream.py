@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Generator
 from contextlib import ExitStack
-from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
 from hother.cancelable.registry import feed
 
-from .chromium import Visitor, chromium, visiting
+from .chromium import Visitor, visiting
 from .cutting import way_to
-from .operations_page_app import Site, serving_page
-from .redis_service import free_port
+from .operations_page_app import Site
+from .operations_page_program import programs
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(90)]
 
-APP = Path(__file__).with_name("operations_page_app.py")
 LISTEN = """
 window.told = [];
 window.EventSource = class extends EventSource {
@@ -37,20 +30,6 @@ window.EventSource = class extends EventSource {
     }
 };
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Generator[Browser]:
-    """A browser."""
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def site() -> Generator[Site]:
-    """An app of its own."""
-    with serving_page() as served:
-        yield served
 
 
 def listen(visitor: Visitor, url: str | None = None) -> None:
@@ -153,45 +132,10 @@ def test_a_hidden_tab(browser: Browser, site: Site) -> None:
         expect(visitor.page.locator("#standing")).to_have_text("Live, this process alone.")
 
 
-class Program:
-    """The app as a program of its own."""
-
-    def __init__(self) -> None:
-        self.port: int = free_port()
-        self.url: str = f"http://127.0.0.1:{self.port}"
-        self._process = subprocess.Popen([sys.executable, str(APP), str(self.port)])
-        deadline = time.monotonic() + 20
-        while not self._answers():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-
-    def _answers(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/").is_success
-        except httpx.TransportError:
-            return False
-
-    def terminate(self) -> float:
-        """Send SIGTERM, and return how long it took to end."""
-        began = time.monotonic()
-        self._process.send_signal(signal.SIGTERM)
-        self._process.wait(20)
-        return time.monotonic() - began
-
-    def kill(self) -> None:
-        """End it, if it has not ended."""
-        self._process.kill()
-        self._process.wait()
-
-
 def test_a_server_that_shuts_down(browser: Browser) -> None:
     """A server with three open pages ends as promptly at SIGTERM as one without, and the pages say that it is gone."""
-    with ExitStack() as stack:
-        alone = Program()
-        stack.callback(alone.kill)
+    with programs(None, None) as (alone, program), ExitStack() as stack:
         without = alone.terminate()
-        program = Program()
-        stack.callback(program.kill)
         visitors = [stack.enter_context(visiting(browser)) for _ in range(3)]
         for visitor in visitors:
             visitor.tolerate("net::ERR")

@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from .chromium import Visitor, chromium, visiting
-from .operations_page_app import Site, serving_page
+from .chromium import Visitor, visiting
+from .operations_page_app import Site
 
 pytestmark = pytest.mark.server
-
-
-@pytest.fixture(scope="module")
-def browser() -> Generator[Browser]:
-    """A browser."""
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def site() -> Generator[Site]:
-    """An app of its own."""
-    with serving_page() as served:
-        yield served
 
 
 def names(visitor: Visitor) -> Locator:

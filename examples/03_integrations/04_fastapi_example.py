@@ -4,14 +4,16 @@ Start it with
 
     python examples/03_integrations/04_fastapi_example.py
 
-and type the commands that it prints into another terminal. The server tells how each operation ends: the client left,
-time is up, somebody cancelled it by its id, or the server shuts down (press Ctrl-C while something runs). It shows
+and open the address that it prints first: a page that shows what runs, with jobs to start and to cancel. Or type the
+commands that it prints into another terminal. The server tells how each operation ends: the client left, time is up,
+somebody cancelled it, or the server shuts down (press Ctrl-C while something runs). It shows
 
+- the operations page, with jobs of several kinds to start from it,
 - a long request that ends when its client leaves; the same in a plain function, which runs in a thread,
 - a request that may take two seconds and not more, and a limit for all others,
 - event streams: a generator under an operation, and one of FastAPI's own,
 - a web socket, whose session ends with its peer or after five minutes,
-- a list of everything that runs, and how to cancel one of them by its id,
+- a list of everything that runs, from the registry, and how to cancel one of them by its id,
 - background jobs, which go on when their client has left, and tell honestly whether they have ended,
 - an upload that reports its progress, and one that is read while it arrives.
 
@@ -20,24 +22,29 @@ Or serve it with any ASGI server: `uvicorn examples.03_integrations.04_fastapi_e
 
 import argparse
 import hashlib
+import sys
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import anyio
 import uvicorn
 from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request, UploadFile, WebSocket
+from fastapi.responses import RedirectResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from hother.cancelable import (
     Cancelable,
     CancelationReason,
     Observer,
+    OperationRegistry,
     add_observer,
     current_operation,
     remove_observer,
+    set_stuck_after,
 )
 from hother.cancelable.integrations.fastapi import (
     BackgroundJobs,
@@ -48,18 +55,25 @@ from hother.cancelable.integrations.fastapi import (
     JobStatus,
     RequestCancelationMiddleware,
     add_cancelation_handlers,
+    allow_loopback_only,
     cancelable_dependency,
     cancelable_responses,
     cancelable_streaming_response,
     cancelable_within,
+    mount_operations_page,
     with_cancelation,
 )
+from hother.cancelable.registry import CancelState
+
+sys.path.append(str(Path(__file__).parent))  # for the module beside this one, however this one is started
+from sample_jobs import SAMPLE_JOBS
 
 ENDINGS: dict[CancelationReason | None, str] = {
     CancelationReason.DISCONNECT: "the client left",
     CancelationReason.TIMEOUT: "time is up",
-    CancelationReason.MANUAL: "cancelled by id",
+    CancelationReason.MANUAL: "cancelled by somebody",
     CancelationReason.SHUTDOWN: "the server shuts down",
+    CancelationReason.PARENT: "what it is a part of was cancelled",
 }
 UntilClientLeaves = Annotated[Cancelable, Depends(cancelable_dependency)]
 TwoSecondsAtMost = Annotated[Cancelable, Depends(cancelable_within(2))]
@@ -74,28 +88,26 @@ def say(text: str) -> None:
 
 
 class Terminal(Observer):
-    """Lists every operation as long as it runs, and tells the terminal when it starts and how it ends."""
-
-    def __init__(self) -> None:
-        self.running: dict[str, Cancelable] = {}
-        self.progress: dict[str, str] = {}
+    """Tells the terminal when an operation starts and how it ends."""
 
     def operation_started(self, operation: Cancelable) -> None:
-        self.running[operation.operation_id] = operation
-        say(f"{operation.context.name} started, its id is {operation.operation_id}")
-
-    def progress_reported(self, operation: Cancelable, message: Any, metadata: dict[str, Any] | None) -> None:
-        self.progress[operation.operation_id] = str(message)
+        if not is_watching(operation):
+            say(f"{operation.context.name} started, its id is {operation.operation_id}")
 
     def operation_ended(self, operation: Cancelable) -> None:
-        self.running.pop(operation.operation_id, None)
-        self.progress.pop(operation.operation_id, None)
         context = operation.context
         how = ENDINGS.get(context.cancel_reason, str(context.cancel_reason)) if context.is_cancelled else "done"
-        say(f"{context.name} ended: {context.error or how}")
+        if not is_watching(operation):
+            say(f"{context.name} ended: {context.error or how}")
+
+
+def is_watching(operation: Cancelable) -> bool:
+    """Tell whether an operation only serves somebody who looks at the others."""
+    return operation.context.name == "operations page: events"
 
 
 terminal = Terminal()
+registry = OperationRegistry.get_instance()
 shutdown = GracefulShutdown(grace=5)
 jobs = BackgroundJobs(shutdown.token)
 
@@ -104,14 +116,25 @@ jobs = BackgroundJobs(shutdown.token)
 async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
     """Follow operations, and end them when the server shuts down."""
     add_observer(terminal)
-    async with shutdown.lifespan(app):
-        yield
-    remove_observer(terminal)
+    registry.track_all()
+    set_stuck_after(2)
+    try:
+        async with shutdown.lifespan(app):
+            yield
+    finally:
+        registry.track_no_more()
+        remove_observer(terminal)
 
 
 app = FastAPI(title="Work that stops when it should", lifespan=lifespan, responses=cancelable_responses())
 app.add_middleware(RequestCancelationMiddleware, default_timeout=120, shutdown=shutdown)
 add_cancelation_handlers(app)
+mount_operations_page(
+    app,
+    registry,
+    authorize=allow_loopback_only(),
+    actions={text: f"/start/{job.__name__}" for text, job in SAMPLE_JOBS.items()},
+)
 
 
 async def work(seconds: float) -> None:
@@ -120,7 +143,8 @@ async def work(seconds: float) -> None:
     assert operation is not None
     try:
         for tenth in range(int(seconds * 10)):
-            await operation.report_progress(f"{tenth / 10} of {seconds} seconds")
+            progress = {"current": tenth, "total": seconds * 10}
+            await operation.report_progress(f"{tenth / 10} of {seconds} seconds", progress)
             await anyio.sleep(0.1)
     finally:
         say("  (the work has cleaned up)")
@@ -199,8 +223,8 @@ async def echo(websocket: WebSocket) -> None:
 async def list_jobs() -> list[dict[str, Any]]:
     """List what runs: requests, streams and background jobs."""
     return [
-        {"id": key, "name": each.context.name, "progress": terminal.progress.get(key)}
-        for key, each in terminal.running.items()
+        {"id": each.id, "name": each.name, "progress": each.progress and each.progress.message}
+        for each in await registry.list_operations()
     ]
 
 
@@ -214,18 +238,12 @@ async def show_job(job_id: str) -> JobStatus:
 
 
 @app.delete("/jobs/{job_id}")
-async def cancel_job(job_id: str) -> dict[str, Any]:
+async def cancel_job(job_id: str) -> dict[str, str]:
     """Cancel something that runs by its id, and wait a little to tell whether it has ended."""
-    if job_id not in terminal.running:
-        raise HTTPException(404, "nothing with this id runs")
-    ended = False
-    operation = terminal.running[job_id]
-    try:
-        context = await operation.cancel_and_wait(2, CancelationReason.MANUAL, "somebody asked for it")
-        ended = context.is_cancelled
-    except TimeoutError:
-        pass
-    return {"status": "cancelled" if ended else "still running"}
+    result = await registry.cancel(job_id, message="somebody asked for it", wait=2)
+    if result.record is None:
+        raise HTTPException(404, "nothing that has this id runs, or has run lately")
+    return {"status": result.record.status if result.state is CancelState.ENDED else "still running"}
 
 
 # Background jobs: they go on when their client has left
@@ -235,6 +253,16 @@ async def cancel_job(job_id: str) -> dict[str, Any]:
 async def start_job(seconds: float = 20) -> dict[str, str]:
     """Start a job of its own, at once."""
     return {"job_id": jobs.start(work, seconds)}
+
+
+@app.post("/start/{name}")
+async def start_sample(name: str, request: Request) -> RedirectResponse:
+    """Start what a button of the operations page asks for, and go back to the page."""
+    found = [job for job in SAMPLE_JOBS.values() if job.__name__ == name]
+    if not found or request.headers.get("sec-fetch-site") == "cross-site":
+        raise HTTPException(403 if found else 404)
+    jobs.start(found[0])
+    return RedirectResponse(request.headers.get("referer", "/operations"), 303)
 
 
 @app.post("/start-background-task")
@@ -281,7 +309,9 @@ async def sha256(request: Request, cancel: UntilClientLeaves) -> dict[str, str]:
 
 
 COMMANDS = """
-Type into another terminal:
+Open {url}/operations in a browser: it shows what runs, and has jobs to start and to cancel.
+
+Or type into another terminal:
 
   curl -N {url}/long                        and press Ctrl-C: the client left
   curl -N {url}/thread                      and press Ctrl-C: the client left
@@ -292,8 +322,8 @@ Type into another terminal:
   curl -X POST {url}/start-background-task  so does this
   curl {url}/jobs                           lists all that runs, with ids
   curl {url}/jobs/ID                        how a background job stands
-  curl -X DELETE {url}/jobs/ID              cancelled by id
-  curl -X POST {url}/cancel-task/ID         cancelled by id, for background jobs
+  curl -X DELETE {url}/jobs/ID              cancelled by its id
+  curl -X POST {url}/cancel-task/ID         cancelled by its id, for background jobs
   curl -F file=@README.md {url}/upload
   curl -H "Transfer-Encoding: chunked" --data-binary @README.md {url}/sha256
 

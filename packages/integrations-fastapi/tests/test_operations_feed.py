@@ -237,16 +237,6 @@ async def test_nothing_stays_behind() -> None:
     assert registry.engine.tracker.feed._wakers == {}
 
 
-async def test_the_store_is_away() -> None:
-    """Where the shared store is away the stream says so, and ends for the browser to try again."""
-    store = Store()
-    store.is_away = True
-    async with reading(api(OperationRegistry(store))) as stream:
-        pass
-    [told] = stream.events
-    assert (told.kind, told.id, told.retry) == ("degraded", None, "1000")
-
-
 async def test_events_of_all_processes() -> None:
     """With a shared store the ids are the store's own, so that every process can resume the stream of another."""
     store = Store()

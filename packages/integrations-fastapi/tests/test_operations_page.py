@@ -56,7 +56,7 @@ async def test_the_first_table() -> None:
     told = cells(first)
     assert re.fullmatch(r"\d\.\d s", told.pop("age"))
     assert told == {
-        "status": "running", "name": "load", "progress": "38 %", "worker": "local", "message": "page 3",
+        "status": "running", "name": "load", "progress": "37 %", "worker": "local", "message": "page 3",
         "cancel": "Cancel",
     }  # fmt: skip
     assert first.one("progress").attributes["value"] == "37.5"

@@ -8,6 +8,8 @@ from typing import Final, NamedTuple
 from fastapi.sse import ServerSentEvent
 from hother.cancelable import CancelationReason
 
+CLIENT_GONE: Final = 499
+"""The status of a request whose client has left, or that somebody has cancelled; nginx has made it up."""
 STATUS_KEY: Final = "hother.cancelable.status"
 """Where the scope of a request says with which status it was ended, for metrics: 499 where the client has left."""
 RETRY_AFTER: Final = 5
@@ -29,8 +31,8 @@ class Answer(NamedTuple):
 
 _ANSWERS: Final[dict[CancelationReason, Answer]] = {
     CancelationReason.TIMEOUT: Answer(504, "The request took too long", 1008),
-    CancelationReason.MANUAL: Answer(499, "The request was cancelled", 1008),
-    CancelationReason.DISCONNECT: Answer(499, "The client has left", 1000),
+    CancelationReason.MANUAL: Answer(CLIENT_GONE, "The request was cancelled", 1008),
+    CancelationReason.DISCONNECT: Answer(CLIENT_GONE, "The client has left", 1000),
     CancelationReason.SIGNAL: Answer(503, "The server is shutting down", 1012),
     CancelationReason.SHUTDOWN: Answer(
         503, "The server is shutting down", 1012, {"Retry-After": str(RETRY_AFTER), "Connection": "close"}

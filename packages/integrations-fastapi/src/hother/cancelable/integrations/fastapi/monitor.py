@@ -13,7 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 from hother.cancelable import CancelationError, CancelationReason, CancelationToken, current_operation
 from hother.cancelable.core import Loop, TaskBeside, current_loop, has_listeners, post, start_beside
 
-from .answers import STATUS_KEY, answer_to
+from .answers import CLIENT_GONE, STATUS_KEY, answer_to
 from .channel import Channel
 from .close_codes import name_of_close
 from .messages import HTTP_DISCONNECT, WEBSOCKET_DISCONNECT, is_disconnect
@@ -108,7 +108,7 @@ class Monitor(Channel):
 
     def _is_for_nobody(self, message: Message) -> bool:
         """Tell whether a message belongs to a response that only says that the client has left, or that this broke."""
-        if not self.started and message["type"] == "http.response.start" and message["status"] in (499, 500):
+        if not self.started and message["type"] == "http.response.start" and message["status"] in (CLIENT_GONE, 500):
             self._answers_nobody = True
         return self._answers_nobody
 

@@ -8,7 +8,7 @@ from starlette.types import Receive, Send
 
 from hother.cancelable import CancelationError, CancelationReason, DisconnectCancelation
 
-from .answers import answer_to
+from .answers import CLIENT_GONE, answer_to
 
 CUT_KEY: Final = "hother.cancelable.cut"
 """Where a message that shall end a response half-way keeps why."""
@@ -68,7 +68,7 @@ async def answer_base_http_middleware(receive: Receive, send: Send) -> None:
     It raises "No response returned" where none was begun. The server drops what it then sends for a client that left.
     """
     if lies_in_base_http_middleware(receive, send):
-        await send({"type": "http.response.start", "status": 499, "headers": []})
+        await send({"type": "http.response.start", "status": CLIENT_GONE, "headers": []})
         await send({"type": "http.response.body"})
 
 

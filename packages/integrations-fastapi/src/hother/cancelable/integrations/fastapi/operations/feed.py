@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final, NamedTuple
 
 import anyio
-from anyio import to_thread
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 from starlette.types import Send
 
@@ -20,7 +19,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent, format_sse_event
 from hother.cancelable import Cancelable
 from hother.cancelable.registry import BackendUnavailable, Event, EventFeed, EventKind, OperationRegistry
 
-from .presenting import Presenter, is_joined
+from .presenting import Presenter, backend_state
 from .schemas import OperationEvent
 
 STREAM_SECONDS: Final = 55.0
@@ -31,6 +30,8 @@ PING_SECONDS: Final = 15.0
 """After how much silence a comment is sent, for proxies that would close the connection."""
 REST_SECONDS: Final = 0.1
 """How long to gather events before the next ones are sent."""
+LOOK_SECONDS: Final = 1.0
+"""How often to look whether the shared store is still there."""
 _STREAM: Final = "operations page: events"
 """The name of the operation that is a stream."""
 _BACKLOG: Final = 1000
@@ -39,7 +40,8 @@ _HEADERS: Final = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 EVENTS_DOCUMENTED: Final[dict[str, Any]] = {
     "description": "Server-sent events. The first is `ready`, or `reset` where `Last-Event-ID` is too old: then, where "
     "`ready` says `resumed: false`, and at each further `reset`, list the operations anew. `degraded`: the shared "
-    "store is away. All others are named after their kind, and their data is an OperationEvent.",
+    "store is away, list those of this process, and those of all when the stream has resumed without saying so again. "
+    "All others are named after their kind, and their data is an OperationEvent.",
     "content": {"text/event-stream": {"schema": {"type": "string"}}},
 }
 
@@ -62,7 +64,7 @@ class Feeder:
     def __init__(self, registry: OperationRegistry, presenter: Presenter) -> None:
         self._registry = registry
         self._presenter = presenter
-        self._mark = "" if is_joined(registry) else f"{secrets.token_hex(4)}-"
+        self._mark = "" if registry.is_shared else f"{secrets.token_hex(4)}-"
 
     async def follow_events(
         self, last_event_id: Annotated[str | None, Header(description="Resume after this event.")] = None
@@ -72,14 +74,23 @@ class Feeder:
 
     async def begin(self, last: str | None) -> Beginning:
         """Return where a stream begins, and the event that says so."""
+        if await self._is_cut_off():
+            return Beginning(None, DEGRADED)
         if last and (known := self._known(last)) is not None:
             return Beginning(known, _event("ready", last, {"resumed": True}))
         try:
-            position = await self._position()
+            position = await self._registry.position()
         except BackendUnavailable:
-            return Beginning(None, _event("degraded", None, {}))
+            return Beginning(None, DEGRADED)
         kind = "reset" if last else "ready"
         return Beginning(self._registry.events(position), _event(kind, self._mark + position, {"resumed": False}))
+
+    async def wait_until_cut_off(self) -> None:
+        """Wait until the shared store is away; where there is none, for ever."""
+        if not self._registry.is_shared:
+            await anyio.sleep_forever()
+        while not await self._is_cut_off():  # noqa: ASYNC110 - nothing tells when it is
+            await anyio.sleep(LOOK_SECONDS)
 
     async def hide(self, stream: Cancelable) -> None:
         """List a stream no more: who looks at operations shall not be one of them, nor be counted as cancelled."""
@@ -92,6 +103,9 @@ class Feeder:
         data: OperationEvent = self._presenter.event(event)
         return _wire(ServerSentEvent(raw_data=data.model_dump_json(), event=event.kind.value, id=self._mark + event.id))
 
+    async def _is_cut_off(self) -> bool:
+        return await backend_state(self._registry) == "degraded"
+
     def _known(self, last: str) -> EventFeed | None:
         """Return what has come after an event, if its id is one of ours."""
         position = last.removeprefix(self._mark)
@@ -99,12 +113,6 @@ class Feeder:
         if not (last.startswith(self._mark) and digits.isascii() and digits.isdigit() and len(digits) < 40):
             return None
         return self._registry.events(position)
-
-    async def _position(self) -> str:
-        engine = self._registry.engine
-        if engine.backend is None:
-            return engine.tracker.feed.begin()
-        return await to_thread.run_sync(engine.backend.position, abandon_on_cancel=True)
 
 
 class EventStream(EventSourceResponse):
@@ -127,17 +135,24 @@ class EventStream(EventSourceResponse):
             await _send(send, _wire(beginning.first))
             if beginning.events is not None:
                 await self._follow(beginning.events, send)
+                await _send(send, _wire(DEGRADED))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _follow(self, events: EventFeed, send: Send) -> None:
+        """Tell what happens until the shared store is away."""
         arriving, arrived = anyio.create_memory_object_stream[Event](_BACKLOG)
         with arriving, arrived:
             async with anyio.create_task_group() as group:
                 group.start_soon(_gather, events, arriving)
-                while True:
-                    batch = await _next_batch(arrived)
-                    await _send(send, b"".join(map(self._feeder.encoded, batch)) if batch else b": ping\n\n")
-                    await anyio.sleep(REST_SECONDS)
+                group.start_soon(self._push, arrived, send)
+                await self._feeder.wait_until_cut_off()
+                group.cancel_scope.cancel()
+
+    async def _push(self, arrived: ObjectReceiveStream[Event], send: Send) -> None:
+        while True:
+            batch = await _next_batch(arrived)
+            await _send(send, b"".join(map(self._feeder.encoded, batch)) if batch else b": ping\n\n")
+            await anyio.sleep(REST_SECONDS)
 
 
 async def _gather(events: EventFeed, arriving: ObjectSendStream[Event]) -> None:
@@ -176,6 +191,10 @@ def _event(kind: str, identity: str | None, data: dict[str, Any]) -> ServerSentE
 
 def _wire(event: ServerSentEvent) -> bytes:
     return format_sse_event(data_str=event.raw_data, event=event.event, id=event.id, retry=event.retry)
+
+
+DEGRADED: Final = _event("degraded", None, {})
+"""Says that the shared store is away."""
 
 
 async def _send(send: Send, body: bytes) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import parse_qs, urlencode
 
 from pydantic import ValidationError
@@ -48,6 +48,7 @@ def mount_operations_page(
     path: str = "/operations",
     metadata_keys: Iterable[str] = (),
     include_in_schema: bool = False,
+    actions: Mapping[str, str] | None = None,
 ) -> None:
     """Add a page to an app on which people see operations and cancel them.
 
@@ -62,10 +63,14 @@ def mount_operations_page(
         path: Where the page is.
         metadata_keys: Which keys of the operations' metadata callers may see.
         include_in_schema: Whether the API appears in the app's OpenAPI document.
+        actions: Buttons that post to endpoints of your own, such as `{"Start an import": "/imports"}`; callers who may
+            only read see none. Answer with a redirect (303) to the `Referer`. Who may use an endpoint, and from which
+            sites, is for it to check.
 
     Raises:
         TypeError: If `authorize` is missing, or another argument has the wrong type.
-        ValueError: If the path does not begin with a slash, or ends with one.
+        ValueError: If the path does not begin with a slash, or ends with one; if that of an action does not begin with
+            one.
 
     Example:
         ```python
@@ -79,11 +84,12 @@ def mount_operations_page(
     """
     if not path.startswith("/") or path.endswith("/"):
         raise ValueError(f"path must begin with a slash and not end with one, like '/operations', not {path!r}")
+    actions = _checked_actions({} if actions is None else actions)
     api = operations_router(
         registry, authorize=authorize, metadata_keys=metadata_keys, include_in_schema=include_in_schema
     )
     presenter = Presenter(metadata_keys)
-    page = _Page(registry, Reader(registry, presenter), Canceller(registry, presenter))
+    page = _Page(registry, Reader(registry, presenter), Canceller(registry, presenter), actions)
     router = APIRouter(route_class=guarded(authorize, forms=True), include_in_schema=False)
     router.add_api_route("", page.show, response_model=None)
     router.add_api_route("/cancel", page.cancel, methods=["POST"], response_model=None)
@@ -92,13 +98,28 @@ def mount_operations_page(
     app.include_router(api, prefix=f"{path}/api")
 
 
+def _checked_actions(actions: Any) -> Mapping[str, str]:
+    if not isinstance(actions, Mapping):
+        raise TypeError(f"actions must be texts with paths, like {{'Start an import': '/imports'}}, not {actions!r}")
+    checked = dict(cast("Mapping[str, str]", actions))
+    for text, path in checked.items():
+        if not path.startswith("/") or path.startswith("//"):
+            raise ValueError(
+                f"the path of the action {text!r} must begin with one slash, like '/imports', not {path!r}"
+            )
+    return checked
+
+
 class _Page:
     """The endpoints of the page."""
 
-    def __init__(self, registry: OperationRegistry, reader: Reader, canceller: Canceller) -> None:
+    def __init__(
+        self, registry: OperationRegistry, reader: Reader, canceller: Canceller, actions: Mapping[str, str]
+    ) -> None:
         self._registry = registry
         self._reader = reader
         self._canceller = canceller
+        self._actions = actions
 
     async def show(self, request: Request, caller: Caller) -> Response:
         """Return the page."""
@@ -106,7 +127,9 @@ class _Page:
         selection, kept = _selection(_given(query))
         token = csrf_token(request)
         listed = await self._reader.list_operations(**selection.model_dump(), cursor=query.get("cursor"))
-        view = View(base, kept, caller.level == "all", token, selection, query.get("outcome", ""))
+        root = request.scope.get("root_path", "").rstrip("/")
+        actions = {text: f"{root}{path}" for text, path in self._actions.items()}
+        view = View(base, kept, caller.level == "all", token, selection, query.get("outcome", ""), actions)
         following = "&".join(filter(None, (kept, urlencode({"cursor": listed.cursor or ""}))))
         text = render_page(view, listed, await self._registry.get_statistics(), following)
         response = HTMLResponse(text, headers=_HEADERS)

@@ -135,14 +135,9 @@ def now() -> datetime:
     return moment(time.time())
 
 
-def is_joined(registry: OperationRegistry) -> bool:
-    """Tell whether a registry has a shared store."""
-    return registry.engine.backend is not None
-
-
 async def backend_state(registry: OperationRegistry, view: View | None = None) -> BackendState:
     """Return how much an answer knows: as its view tells, or as the connection stands now."""
-    if not is_joined(registry):
+    if not registry.is_shared:
         return "local"
     is_up = (await registry.health()).get("available", False) if view is None else view is View.SHARED
     return "ok" if is_up else "degraded"

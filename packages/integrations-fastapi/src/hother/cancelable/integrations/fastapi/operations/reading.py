@@ -9,7 +9,7 @@ from fastapi import Query
 from hother.cancelable.registry import OperationRecord, OperationRegistry, RecordStatus, TreeNode
 
 from .history import history_part
-from .presenting import Presenter, backend_state, is_joined, moment, now, worker
+from .presenting import Presenter, backend_state, moment, now, worker
 from .problems import ProblemError
 from .schemas import (
     OperationDetail,
@@ -118,7 +118,7 @@ class Reader:
         record = await self._registry.get(operation_id)
         if record is not None:
             return record
-        if is_joined(self._registry) and await backend_state(self._registry) == "degraded":
+        if self._registry.is_shared and await backend_state(self._registry) == "degraded":
             raise ProblemError(
                 503, "it does not run in this process, and the others cannot be asked", {"Retry-After": "2"}
             )

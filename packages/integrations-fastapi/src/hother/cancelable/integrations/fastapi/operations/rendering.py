@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from hother.cancelable.registry import RecordStatus, Statistics
@@ -43,6 +44,8 @@ class View(NamedTuple):
     selection: OperationSelection
     outcome: str
     """What has become of the form that was sent before."""
+    actions: Mapping[str, str]
+    """What buttons of the app's own say, and where they lead."""
 
 
 def render_page(view: View, listed: OperationList, numbers: Statistics, next_query: str) -> str:
@@ -61,6 +64,7 @@ def render_page(view: View, listed: OperationList, numbers: Statistics, next_que
         "most": MOST,
         "standing": STANDING[listed.backend],
         "notice": NOTICES.get(view.outcome, ""),
+        "actions": _actions(view),
         "counts": _counts(numbers),
         "statuses": _statuses(selection.status or []),
         "name": selection.name or "",
@@ -76,6 +80,11 @@ def render_page(view: View, listed: OperationList, numbers: Statistics, next_que
     return fill("page.html", values)
 
 
+def _actions(view: View) -> Safe:
+    shown = view.actions.items() if view.may_cancel else ()
+    return Safe("".join(fill("action.html", {"address": address, "text": text}) for text, address in shown))
+
+
 def _link(address: str, text: str) -> Safe:
     return fill("link.html", {"address": address, "text": text})
 
@@ -86,7 +95,7 @@ def _row(view: View, operation: Operation | None) -> Safe:
     values: dict[str, object] = dict.fromkeys(_CELLS, "") if operation is None else _cells(operation)
     form = _form(view, operation) if view.may_cancel else ""
     value = Safe("" if percent is None else f' value="{percent:g}"')
-    told = "" if percent is None else f"{percent:.0f} %"
+    told = "" if percent is None else f"{math.floor(percent)} %"
     return fill("row.html", values | {"form": form, "value": value, "percent": told})
 
 

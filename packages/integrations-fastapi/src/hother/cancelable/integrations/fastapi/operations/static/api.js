@@ -49,6 +49,7 @@ export class Live {
   #source = null;
   #timer = 0;
   #heard = 0;
+  #isCutOff = false; // what other processes do is not known, and is listed anew when it is
 
   /** `on.event` gets each event, `on.anew` is called to list all anew, `on.state` tells "live", "stale" or "paused". */
   constructor(on) {
@@ -67,9 +68,9 @@ export class Live {
         use(JSON.parse(message.data));
       });
     for (const kind of KINDS) hear(kind, (event) => this.on.event(event));
-    hear("ready", ({ resumed }) => this.#begin(resumed));
+    hear("ready", ({ resumed }) => this.#begin(resumed && !this.#isCutOff));
     hear("reset", () => this.#begin(false));
-    hear("degraded", () => this.#begin(false));
+    hear("degraded", () => this.#begin(false, true));
     source.onerror = () => this.#lose(source);
   }
 
@@ -78,9 +79,10 @@ export class Live {
     this.on.state("paused");
   }
 
-  #begin(resumed) {
+  #begin(resumed, isCutOff = false) {
     clearTimeout(this.#timer);
     this.#timer = 0;
+    this.#isCutOff = isCutOff;
     if (!resumed) this.on.anew();
     this.on.state("live");
   }

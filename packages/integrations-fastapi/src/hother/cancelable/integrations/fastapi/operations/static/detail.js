@@ -117,7 +117,7 @@ function step(title, time, details) {
 
 function facts(operation) {
   const { progress } = operation;
-  const percent = progress && progress.percent !== null ? `${progress.percent.toFixed(0)} %, ` : "";
+  const percent = progress && progress.percent !== null ? `${Math.floor(progress.percent)} %, ` : "";
   return list({
     Id: operation.id,
     Worker: operation.worker,
