@@ -177,6 +177,24 @@ got d
 nobody resumes it
 4 received, then [4, 5]
 """,
+    "backend_validation/01_same_outcomes.py": """\
+                           asyncio                    uvloop                     trio
+ends by itself             completed: nothing raised  completed: nothing raised  completed: nothing raised
+fails                      failed: ValueError         failed: ValueError         failed: ValueError
+runs out of time           cancelled: Timeout         cancelled: Timeout         cancelled: Timeout
+runs out of time, moves on cancelled: nothing raised  cancelled: nothing raised  cancelled: nothing raised
+token cancelled before     cancelled: Manual          cancelled: Manual          cancelled: Manual
+cancelled by a task        cancelled: Manual          cancelled: Manual          cancelled: Manual
+cancelled by a thread      cancelled: Shutdown        cancelled: Shutdown        cancelled: Shutdown
+receives a signal          cancelled: Signal          cancelled: Signal          cancelled: Signal
+condition becomes true     cancelled: Condition       cancelled: Condition       cancelled: Condition
+cancelled around a child   cancelled: Manual          cancelled: Manual          cancelled: Manual
+child runs out of time     completed: nothing raised  completed: nothing raised  completed: nothing raised
+told to stop in a shield   cancelled: Manual          cancelled: Manual          cancelled: Manual
+told to stop too late      completed: nothing raised  completed: nothing raised  completed: nothing raised
+stream stalls              failed: Timeout            failed: Timeout            failed: Timeout
+all backends agree
+""",
 }
 
 ELSEWHERE = {

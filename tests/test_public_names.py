@@ -12,6 +12,7 @@ import hother.cancelable.integrations.fastapi
 import hother.cancelable.registry
 import hother.cancelable.sources
 import hother.cancelable.streams
+import hother.cancelable.testing
 
 MODULES: list[ModuleType] = [
     hother.cancelable,
@@ -20,6 +21,7 @@ MODULES: list[ModuleType] = [
     hother.cancelable.registry,
     hother.cancelable.sources,
     hother.cancelable.streams,
+    hother.cancelable.testing,
 ]
 ALLOWED = {"TYPE_CHECKING", "annotations", "extend_path"}
 

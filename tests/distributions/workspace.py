@@ -57,6 +57,8 @@ def read(folder: Path) -> Project:
 META = read(ROOT)
 MEMBERS = [read(path.parent) for path in sorted(ROOT.glob("packages/*/pyproject.toml"))]
 PROJECTS = [META, *MEMBERS]
+LIBRARIES = [module for project in MEMBERS for module in project.modules if module != "hother.cancelable_pytest"]
+"""The packages that work without pytest."""
 
 
 def run(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str] | None = None) -> str:

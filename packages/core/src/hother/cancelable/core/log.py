@@ -3,3 +3,4 @@
 import logging
 
 logger: logging.Logger = logging.getLogger("hother.cancelable")
+"""The logger of all packages."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .firing import Fire
 
 Disarm = Callable[[], object]
+"""What `arm` returns: called when the operation is left, it ends the watch."""
 
 
 class CancelationSource:

@@ -74,6 +74,7 @@ class AnyOfSource(_Composite):
 
 
 CompositeSource = AnyOfSource
+"""The other name of `AnyOfSource`."""
 
 
 class AllOfSource(_Composite):
