@@ -1,14 +1,23 @@
-"""Rows of the benchmark, and how they are measured: ours and the raw way in turns, in one run."""
+"""Rows of the benchmark, and how they are measured: ours, the raw way and others in turns, in one run."""
 
 from __future__ import annotations
 
+import gc
 import statistics
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 Work = Callable[[], Awaitable[float]]
 """One round of a row; returns what it measured, per operation."""
+
+LOOPS = ("asyncio", "uvloop", "trio")
+NOISE = 0.25
+"""How far the middle half of the raw way's rounds may lie apart, as a share of their median."""
+QUIETLY: dict[str, Any] = {"move_on": True}
+"""How an operation is left without an exception; empty for a version that has no way."""
 
 
 @dataclass(frozen=True)
@@ -17,49 +26,121 @@ class Row:
 
     path: str
     raw_way: str
-    limit: float
+    limit: float | None
     ours: Work
     raw: Work
     unit: str = "µs"
     difference: bool = False
-    rounds: int = 9
+    rounds: int = 25
+    others: Mapping[str, Work] = field(default_factory=dict[str, Work])
+    """What somebody may pick instead, by name; on asyncio."""
+    loops: tuple[str, ...] = LOOPS
+    former: bool = True
+    """Whether the predecessor can run it."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a row came to."""
+    """What a row came to on one loop."""
 
     row: Row
-    ours: float
-    raw: float
+    loop: str
+    samples: Mapping[str, list[float]]
+    """All rounds by what was measured: `ours`, `raw`, the others; `0.11.3` and what was raw beside it."""
+
+    def median(self, name: str) -> float | None:
+        """Return the middle of some rounds; None where there are none."""
+        return statistics.median(self.samples[name]) if self.samples.get(name) else None
 
     @property
     def value(self) -> float:
         """The number that has a limit."""
-        return self.ours - self.raw if self.row.difference else self.ours / self.raw
+        return self.against("ours", "raw") or 0.0
+
+    def against(self, name: str, raw: str) -> float | None:
+        """Return the ratio of two medians, or their difference; None where one was not measured."""
+        ours, theirs = self.median(name), self.median(raw)
+        if ours is None or theirs is None:
+            return None
+        return ours - theirs if self.row.difference else ours / theirs
+
+    @property
+    def spread(self) -> float:
+        """How far the middle half of the raw way's rounds lies apart, as a share of their median."""
+        return spread(self.samples["raw"])
+
+    @property
+    def is_noisy(self) -> bool:
+        """Whether the machine was too busy with other things to tell."""
+        return self.spread > NOISE
 
     @property
     def within(self) -> bool:
-        """Whether it keeps the limit."""
-        return self.value <= self.row.limit
+        """Whether it keeps the limit, where it has one."""
+        return self.row.limit is None or self.value <= self.row.limit
 
 
-async def measure(row: Row) -> Result:
-    """Return the medians of interleaved rounds; the first one only warms up."""
-    ours: list[float] = []
-    raw: list[float] = []
-    for _ in range(row.rounds + 1):
-        raw.append(await row.raw())
-        ours.append(await row.ours())
-    return Result(row, statistics.median(ours[1:]), statistics.median(raw[1:]))
+class Watch:
+    """Adds up the CPU time of this thread in `with` blocks."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._start = 0.0
+
+    def __enter__(self) -> Self:
+        self._start = time.thread_time()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds += time.thread_time() - self._start
 
 
-def per_call(block: Callable[[int], Awaitable[None]], times: int = 3000) -> Work:
-    """Measure a coroutine function that repeats something; the result is in microseconds for one time."""
+@contextmanager
+def without_collections() -> Generator[None]:
+    """Let the garbage collector rest: when its passes fall is luck, and how long they take is Python's own matter."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def spread(values: Iterable[float]) -> float:
+    """Return the distance of the quartiles as a share of the median; 0 for fewer than four values."""
+    listed = sorted(values)
+    if len(listed) < 4:
+        return 0.0
+    lower, middle, upper = statistics.quantiles(listed, n=4, method="inclusive")
+    return (upper - lower) / middle if middle else 0.0
+
+
+async def measure(row: Row, loop: str, quick: bool, former: Callable[[str], Mapping[str, float]] | None) -> Result:
+    """Return interleaved rounds; the first ones only warm up.
+
+    Args:
+        row: What to measure.
+        loop: The loop that runs this.
+        quick: Take fewer rounds.
+        former: Measures one round of a path with the predecessor and with the raw way beside it.
+    """
+    works = {"raw": row.raw, "ours": row.ours, **(row.others if loop == "asyncio" else {})}
+    samples: dict[str, list[float]] = {name: [] for name in works}
+    for number in range(1 + (max(row.rounds // 5, min(row.rounds, 3)) if quick else row.rounds)):
+        found = {name: await work() for name, work in works.items()}
+        if former is not None and row.former:
+            found.update(former(row.path))
+        for name, value in found.items() if number else ():
+            samples.setdefault(name, []).append(value)
+    return Result(row, loop, samples)
+
+
+def per_call(block: Callable[[int], Awaitable[None]], times: int = 300) -> Work:
+    """Measure a coroutine function that repeats something; the result is in microseconds of CPU time for one time."""
 
     async def work() -> float:
-        start = time.perf_counter()
-        await block(times)
-        return (time.perf_counter() - start) / times * 1e6
+        with Watch() as watch:
+            await block(times)
+        return watch.seconds / times * 1e6
 
     return work

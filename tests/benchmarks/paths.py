@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import anyio
 from anyio.lowlevel import checkpoint
-from measuring import Row, per_call
+from measuring import QUIETLY, Row, per_call
 
 from hother.cancelable import Cancelable, CancelationToken, ManualCancelation
 
 token = CancelationToken()
+ENDINGS = ManualCancelation, asyncio.CancelledError
+"""What leaves an operation that was cancelled; the predecessor passes on the second."""
 
 
 async def fail_after(times: int) -> None:
@@ -43,6 +46,12 @@ async def combined(times: int) -> None:
             pass
 
 
+async def registered(times: int) -> None:
+    for _ in range(times):
+        async with Cancelable(register_globally=True):
+            pass
+
+
 async def cancel_scope(times: int) -> None:
     for _ in range(times):
         with anyio.CancelScope() as scope:
@@ -52,7 +61,7 @@ async def cancel_scope(times: int) -> None:
 
 async def cancel_and_move_on(times: int) -> None:
     for _ in range(times):
-        async with Cancelable(move_on=True) as operation:
+        async with Cancelable(**QUIETLY) as operation:
             await operation.cancel()
             await checkpoint()
 
@@ -63,7 +72,7 @@ async def cancel_and_raise(times: int) -> None:
             async with Cancelable() as operation:
                 await operation.cancel()
                 await checkpoint()
-        except ManualCancelation:
+        except ENDINGS:
             pass
 
 
@@ -94,18 +103,32 @@ async def report_progress(times: int) -> None:
 
 
 ROWS = [
-    Row("enter and leave `with_timeout`", "`fail_after`", 1.2, per_call(with_timeout), per_call(fail_after)),
-    Row("enter and leave, no source", "`fail_after`", 0.8, per_call(no_source), per_call(fail_after)),
-    Row("enter and leave `with_token`", "`fail_after`", 1.0, per_call(with_token), per_call(fail_after)),
-    Row("`with_timeout().combine(with_token())`", "`fail_after`", 2, per_call(combined), per_call(fail_after)),
-    Row("cancel and leave, `move_on`", "`scope.cancel`", 1.3, per_call(cancel_and_move_on), per_call(cancel_scope)),
-    Row("cancel and leave, raising", "`scope.cancel`", 1.3, per_call(cancel_and_raise), per_call(cancel_scope)),
+    Row("enter and leave `with_timeout`", "`anyio.fail_after`", 1.2, per_call(with_timeout), per_call(fail_after)),
+    Row("enter and leave, no source", "`anyio.fail_after`", 0.8, per_call(no_source), per_call(fail_after)),
+    Row("enter and leave `with_token`", "`anyio.fail_after`", 1.0, per_call(with_token), per_call(fail_after)),
+    Row("`with_timeout().combine(with_token())`", "`anyio.fail_after`", 2, per_call(combined), per_call(fail_after)),
+    Row("no source, registered in memory", "`anyio.fail_after`", 1.2, per_call(registered), per_call(fail_after)),
+    Row(
+        "cancel and leave, `move_on`",
+        "`CancelScope.cancel`",
+        1.3,
+        per_call(cancel_and_move_on, 100),
+        per_call(cancel_scope, 100),
+        former=False,
+    ),
+    Row(
+        "cancel and leave, raising",
+        "`CancelScope.cancel`",
+        1.3,
+        per_call(cancel_and_raise, 100),
+        per_call(cancel_scope, 100),
+    ),
     Row("create a token", "`anyio.Event()`", 1, per_call(create_tokens), per_call(create_events)),
     Row(
         "`report_progress` to one sync callback",
         "the bare call",
         4,
-        per_call(report_progress, 30_000),
-        per_call(bare_callback, 30_000),
+        per_call(report_progress, 10_000),
+        per_call(bare_callback, 10_000),
     ),
 ]
