@@ -41,6 +41,9 @@ def current_loop() -> Loop:
     Raises:
         anyio.NoEventLoopError: If no event loop runs in this thread.
     """
+    loop = asyncio._get_running_loop()
+    if loop is not None and "trio" not in sys.modules:  # which might be its guest
+        return loop
     return current_backend()[1]
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from .state import OperationState
     from .token import CancelationToken
 
+_CANCELLED_ABOVE = "cancelled above"
+"""Where an operation keeps which one above it was told to stop, as one inside it has found."""
+
 
 def place_under(operation: OperationState, above: OperationState | Ambient) -> None:
     """Take the surroundings that an operation is entered in as its parent, unless it was given another."""
@@ -112,11 +115,20 @@ def cancelled_above(operation: OperationState) -> Cause | None:
         entered_in = entered_in.operation
     if operation._detached or entered_in is Token.MISSING:
         entered_in = None
-    ancestor: OperationState | None
-    for ancestor in (operation._parent, entered_in):  # the parent may be another one
-        while ancestor is not None:
-            cause = ancestor._token.cause
-            if cause is not None and reaches(ancestor, operation):
-                return caused_by(ancestor, cause)
-            ancestor = ancestor._parent
+    found: OperationState | None = operation._token._facts.get(_CANCELLED_ABOVE)
+    if found is None:
+        found = _find_cancelled(operation._parent, operation) or _find_cancelled(entered_in, operation)
+    if found is None or (cause := found._token.cause) is None:
+        return None
+    if entered_in is not None and entered_in is not found and reaches(entered_in, operation):
+        # it is left next, and needs not look through all that are above it again
+        entered_in._token._facts[_CANCELLED_ABOVE] = found
+    return caused_by(found, cause)
+
+
+def _find_cancelled(ancestor: OperationState | None, operation: OperationState) -> OperationState | None:
+    while ancestor is not None:
+        if ancestor._token.cause is not None and reaches(ancestor, operation):
+            return ancestor
+        ancestor = ancestor._parent
     return None
