@@ -3,38 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import math
-import selectors
+import contextlib
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-
-class _JumpingSelector(selectors.DefaultSelector):
-    """A selector that never sleeps: where nothing is ready it moves its loop's clock to the next timer."""
-
-    now = 0.0
-
-    def select(self, timeout: float | None = None) -> Any:
-        if timeout is None:
-            return super().select(None)  # only the world outside can act: a thread, a socket, a signal
-        ready = super().select(0)
-        if not ready and timeout > 0:
-            self.now = math.nextafter(self.now + timeout, math.inf)
-        return ready
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An asyncio event loop on which waiting takes no time. Work in threads counts as none, so keep it out."""
-
-    def __init__(self) -> None:
-        self._virtual = _JumpingSelector()
-        super().__init__(self._virtual)
-
-    def time(self) -> float:
-        return self._virtual.now
+from hother.cancelable.testing import virtual_clock
 
 
 def _eager(loop_class: type[asyncio.AbstractEventLoop]) -> Callable[[], asyncio.AbstractEventLoop]:
@@ -44,12 +20,6 @@ def _eager(loop_class: type[asyncio.AbstractEventLoop]) -> Callable[[], asyncio.
         return loop
 
     return make
-
-
-def _trio_on_virtual_time() -> tuple[str, dict[str, Any]]:
-    import trio.testing
-
-    return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
 
 
 def _real_loops() -> list[Any]:
@@ -62,10 +32,41 @@ def _real_loops() -> list[Any]:
 
 
 def _virtual_loops() -> list[Any]:
-    loops = [pytest.param(("asyncio", {"loop_factory": VirtualLoop}), id="asyncio-virtual")]
+    loops = [pytest.param(("asyncio", virtual_clock("asyncio")), id="asyncio-virtual")]
     if sys.version_info >= (3, 12):
-        loops.append(pytest.param(("asyncio", {"loop_factory": _eager(VirtualLoop)}), id="eager-virtual"))
-    return [*loops, pytest.param(_trio_on_virtual_time(), id="trio-virtual")]
+        loops.append(pytest.param(("asyncio", virtual_clock("asyncio", eager=True)), id="eager-virtual"))
+    return [*loops, pytest.param(("trio", virtual_clock("trio")), id="trio-virtual")]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option for the long campaigns."""
+    parser.addoption(
+        "--nightly", action="store_true", help="run storms for a minute and search with many more examples"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have Hypothesis try the same few examples each time, and at night many new ones."""
+    with contextlib.suppress(ImportError):  # not every package has tests that need it
+        from hypothesis import settings
+
+        nightly = config.getoption("--nightly")
+        examples = 3_000 if nightly else 200
+        settings.register_profile("cancelable", max_examples=examples, derandomize=not nightly, deadline=None)
+        settings.load_profile("cancelable")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give each test the time that it needs at night."""
+    if config.getoption("--nightly"):
+        for item in items:
+            item.add_marker(pytest.mark.timeout(3600), append=False)
+
+
+@pytest.fixture
+def nightly(request: pytest.FixtureRequest) -> bool:
+    """Tell a test whether it may take minutes."""
+    return bool(request.config.getoption("--nightly"))
 
 
 @pytest.fixture

@@ -201,3 +201,16 @@ async def test_a_deadline_cannot_be_moved_after_the_end() -> None:
         pass
     with pytest.raises(RuntimeError, match="'report' can be moved only while it runs"):
         operation.reschedule(5)
+
+
+async def test_a_deadline_that_passed_in_a_shield_comes_before_a_later_request() -> None:
+    """A deadline that the loop has not told of yet was first all the same, whoever cancels a shared token then."""
+    token = CancelationToken()
+    with pytest.raises(TimeoutCancelation):
+        async with Cancelable(timeout=1, token=token) as operation:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(2)
+                await token.cancel("too late")
+                await anyio.sleep(1)
+            await anyio.lowlevel.checkpoint()
+    assert operation.context.cancel_reason is CancelationReason.TIMEOUT

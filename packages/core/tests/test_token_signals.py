@@ -9,20 +9,17 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-from pathlib import Path
-from types import FrameType
-from typing import Any, Self
+from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
 
-import hother.cancelable.core
 from hother.cancelable import Cancelable, CancelationReason, CancelationToken, ManualCancelation, SignalCancelation
 
-pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs POSIX signals")
+from .interruptions import Interruption
 
-TRACED = (str(Path(hother.cancelable.core.__file__).parent), threading.__file__)
+pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs POSIX signals")
 
 
 @contextmanager
@@ -45,49 +42,15 @@ def _alarm_every(seconds: float) -> Generator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-class Interruption:
-    """Raises SIGUSR1 in this thread before the n-th step that the core takes, or `threading` for it.
-
-    A step is a line or an instruction.
-    """
-
-    def __init__(self, at: int) -> None:
-        self.at = at
-        self.steps = 0
-        self._before: Any = None
-
-    @property
-    def came(self) -> bool:
-        """Whether there were so many steps."""
-        return self.steps > self.at
-
-    def __enter__(self) -> Self:
-        self._before = sys.gettrace()
-        sys.settrace(self._enter_frame)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        sys.settrace(self._before)
-
-    def _enter_frame(self, frame: FrameType, event: str, arg: object) -> Any:
-        if not frame.f_code.co_filename.startswith(TRACED):
-            return None
-        frame.f_trace_opcodes = True
-        return self._step
-
-    def _step(self, frame: FrameType, event: str, arg: object) -> Any:
-        if event in {"line", "opcode"}:
-            if self.steps == self.at:
-                signal.raise_signal(signal.SIGUSR1)
-            self.steps += 1
-        return self._step
+def _raise_signal() -> None:
+    signal.raise_signal(signal.SIGUSR1)
 
 
 def _at_every_step(scenario: Callable[[Interruption], None]) -> None:
     """Run a scenario again and again, interrupted one step later each time, until it has no more steps."""
-    at, interruption = 0, Interruption(0)
+    at = 0
     while True:
-        interruption = Interruption(at)
+        interruption = Interruption(at, _raise_signal)
         scenario(interruption)
         if not interruption.came:
             break
@@ -97,9 +60,9 @@ def _at_every_step(scenario: Callable[[Interruption], None]) -> None:
 
 async def _at_every_async_step(scenario: Callable[[Interruption], Awaitable[None]]) -> None:
     """Do the same with an asynchronous scenario."""
-    at, interruption = 0, Interruption(0)
+    at = 0
     while True:
-        interruption = Interruption(at)
+        interruption = Interruption(at, _raise_signal)
         with anyio.fail_after(10):
             await scenario(interruption)
         if not interruption.came:

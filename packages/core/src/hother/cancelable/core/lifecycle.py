@@ -40,9 +40,11 @@ class Lifecycle(Listening):
         above = current.get()
         if above is not None and not self._detached:
             place_under(self, above)
-        self._status = RUNNING
         self._wall_time = time.time()
         self._started_at = backend.now(loop)
+        if self._timeout is not None:
+            self._deadline = self._started_at + self._timeout
+        self._status = RUNNING  # last: other threads read what was set above
         self._scope = scope = backend.new_scope()
         scope.__enter__()
         self._previous = current.set(self)
@@ -53,7 +55,7 @@ class Lifecycle(Listening):
         if self._tokens or self._parent is not None or len(facts) > ("operation id" in facts):
             self._connect()
         if self._timeout is not None:
-            self._set_deadline(self._started_at + self._timeout)
+            self._set_deadline(self._deadline)
         if self._sources or self._callbacks is not None:
             await self._begin()
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import anyio
@@ -73,11 +74,13 @@ class RunningSources:
 
     async def stop(self) -> None:
         """Disarm them and wait for the end of their tasks."""
-        self._disarm()
         try:
-            await self.stop_tasks()
+            self._disarm()
         finally:
-            self._release()
+            try:
+                await self.stop_tasks()
+            finally:
+                self._release()
 
     def abandon(self) -> None:
         """Disarm them and tell their tasks to end, where nobody can wait for that."""
@@ -108,12 +111,15 @@ class RunningSources:
             await group.__aexit__(None, None, None)
 
     def _disarm(self) -> None:
-        for disarm in self._disarms:
-            try:
-                disarm()
-            except Exception:
-                logger.exception("%s could not stop watching", self.operation._label())
-        self._disarms.clear()
+        with ExitStack() as stack:  # so that one that exits the program stops no other
+            while self._disarms:
+                stack.callback(self._call, self._disarms.pop())
+
+    def _call(self, disarm: Disarm) -> None:
+        try:
+            disarm()
+        except Exception:
+            logger.exception("%s could not stop watching", self.operation._label())
 
     def _claim(self, source: CancelationSource, fire: Fire) -> None:
         user: Fire = vars(source).setdefault("_used_by", fire)

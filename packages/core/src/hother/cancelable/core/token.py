@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
@@ -82,8 +81,8 @@ class CancelationToken:
     def cause(self) -> Cause | None:
         """The first request to stop, or None so far."""
         cause: Cause | None = self._facts.get("cause")
-        if cause is None and "settle" in self._facts:
-            self._facts["settle"]()
+        if cause is None and (settle := self._facts.get("settle")) is not None:
+            settle()
             cause = self._facts.get("cause")
         return None if cause is _SEALED else cause
 
@@ -188,7 +187,7 @@ class CancelationToken:
         waiter = ThreadWaiter()
         self._listen(waiter, None)
         try:
-            waiter.wait(None if timeout == math.inf else timeout)
+            waiter.wait(timeout)
         finally:
             self._listeners.pop(waiter, None)
         return self.is_cancelled
@@ -253,12 +252,12 @@ class CancelationToken:
         return facts[key] if key in facts else facts.setdefault(key, make())
 
     def _record(self, cause: Cause) -> bool:
+        if "settle" in self._facts and self.is_cancelled:
+            return False  # a deadline that nobody has told of yet came first
         return self._facts.setdefault("cause", cause) is cause
 
     def _request(self, cause: Cause, here: Loop | None) -> bool:
         """Record a request and tell everybody, unless another one was first."""
-        if "settle" in self._facts and self.is_cancelled:
-            return False
         won = self._record(cause)
         if won:
             propagate(self, cause, here)
