@@ -8,15 +8,16 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final, TypeVar, cast, overload
 
+import anyio
+from anyio import to_thread
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
 from fastapi.exceptions import HTTPException, WebSocketException
-from hother.cancelable import Cancelable, CancelationError, CancelationReason
+from hother.cancelable import Cancelable, CancelationError, CancelationReason, current_operation
 from hother.cancelable.core import end_steps, positive_seconds, require, step
 
 from .answers import answer_to, last_event
-from .chunks import InThreads
 from .dependency import cancelable_dependency
 from .handlers import has_left, is_closed, log_if_broken
 from .messages import name_of
@@ -111,7 +112,7 @@ class _Run:
         """Tell whether nobody is there to be answered."""
         return reason is CancelationReason.DISCONNECT and self._connection is not None and has_left(self._connection)
 
-    async def next_item(self, items: AsyncGenerator[Any] | InThreads) -> tuple[Any, bool]:
+    async def next_item(self, generator: AsyncGenerator[Any]) -> tuple[Any, bool]:
         """Return the next item of an endpoint that is a generator, if there is one, and whether it goes on after it.
 
         Raises:
@@ -120,7 +121,7 @@ class _Run:
 
         async def advance() -> Any:
             await self.operation.check_cancelation()  # it may never wait for anything itself
-            return await items.__anext__()
+            return await generator.__anext__()
 
         try:
             return await step(self.operation, advance), True
@@ -206,7 +207,16 @@ def _iterated(endpoint: Callable[..., Any], begin: Callable[[dict[str, Any]], _R
 
 
 def _iterated_in_thread(endpoint: Callable[..., Any], begin: Callable[[dict[str, Any]], _Run]) -> Callable[..., Any]:
-    def iterate(*args: Any, **kwargs: Any) -> InThreads:
-        return InThreads(endpoint(*args, **kwargs))
+    async def generate(*args: Any, **kwargs: Any) -> AsyncGenerator[Any]:
+        generator = endpoint(*args, **kwargs)
+        operation = current_operation()
+        assert operation is not None  # of the step
+        try:
+            # unlike InThreads this is interrupted when a thread comes back late, and so closes the generator at once
+            while (item := await operation.run_in_thread(next, generator, _NOTHING)) is not _NOTHING:
+                yield item
+        finally:
+            with anyio.CancelScope(shield=True):
+                await to_thread.run_sync(generator.close)
 
-    return _iterated(iterate, begin)
+    return _iterated(generate, begin)
