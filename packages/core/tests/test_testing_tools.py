@@ -164,7 +164,7 @@ async def test_assert_cancelled_says_what_is_wrong() -> None:
     """Nothing raised, another reason or another message is an AssertionError that says so."""
     with (
         pytest.raises(
-            AssertionError, match="as if nothing had cancelled it; expected a cancelation with the reason SIG"
+            AssertionError, match="as if nothing had cancelled it; expected a cancellation with the reason SIG"
         ),
         assert_cancelled(reason=CancelationReason.SIGNAL),
     ):
@@ -177,7 +177,7 @@ async def test_assert_cancelled_says_what_is_wrong() -> None:
             await operation.cancel()
             await anyio.sleep(5)
     assert isinstance(caught.value.__cause__, ManualCancelation)
-    third = "expected a cancelation and the message 'b', but: cancelled"
+    third = "expected a cancellation and the message 'b', but: cancelled"
     with pytest.raises(AssertionError, match=third), assert_cancelled(message="b"):
         raise ManualCancelation("a")
 

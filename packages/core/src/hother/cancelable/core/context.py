@@ -50,7 +50,7 @@ class OperationContext:
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether it has ended by cancelation."""
+        """Whether it has ended by cancellation."""
         return self.status is OperationStatus.CANCELLED
 
     def to_dict(self) -> dict[str, Any]:

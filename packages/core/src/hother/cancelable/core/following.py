@@ -25,9 +25,9 @@ class Followed(Lifecycle):
         return self._on("complete", callback)
 
     def on_cancel(self, callback: StatusCallback) -> Self:
-        """Have a function called with the context when the operation has ended by cancelation.
+        """Have a function called with the context when the operation has ended by cancellation.
 
-        It runs shielded from further cancelation, for `callback_timeout` seconds at most.
+        It runs shielded from further cancellation, for `callback_timeout` seconds at most.
         """
         return self._on("cancel", callback)
 

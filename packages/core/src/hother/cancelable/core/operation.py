@@ -42,7 +42,7 @@ class Cancelable(Stoppable):
         operation_id: What machines call it; made when it is first asked for.
         parent: The operation above it, where that is not the one it is entered in.
         metadata: Anything, for the record.
-        timeout: How long the body may take from entry, in seconds or as a `timedelta`.
+        timeout: How long the body may take from entry, in seconds or as a `timedelta`; infinity is no limit.
         token: Ends the operation when it is cancelled.
         sources: Further things that end it.
         register_globally: List it in the process-wide registry (package `hother-cancelable-registry`).

@@ -1,4 +1,4 @@
-"""A stretch of an operation that its cancelation cannot interrupt."""
+"""A stretch of an operation that its cancellation cannot interrupt."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class CommonOptions(TypedDict, total=False):
 
     name: str | None
     operation_id: str | None
-    parent: OperationState | None
+    parent: Cancelable | None
     metadata: dict[str, Any] | None
     sources: Sequence[CancelationSource]
     register_globally: bool
@@ -109,7 +109,7 @@ class OperationState:
         *,
         name: str | None = None,
         operation_id: str | None = None,
-        parent: OperationState | None = None,
+        parent: Cancelable | None = None,
         metadata: dict[str, Any] | None = None,
         timeout: float | timedelta | None = None,
         token: CancelationToken | None = None,
@@ -131,7 +131,7 @@ class OperationState:
             require(dict, metadata, "metadata", "a dict")
         self._name = name
         self._id = operation_id
-        self._parent = parent
+        self._parent: OperationState | None = parent
         self._metadata = metadata
         self._timeout = None if timeout is None else positive_seconds(timeout, "timeout")
         self._token = CancelationToken()

@@ -94,5 +94,5 @@ class assert_cancelled:  # noqa: N801  # used like a function, as pytest.raises 
         return True
 
     def _wanted(self) -> str:
-        reason = "a cancelation" if self._reason is None else f"a cancelation with the reason {self._reason.name}"
+        reason = "a cancellation" if self._reason is None else f"a cancellation with the reason {self._reason.name}"
         return reason if self._message is None else f"{reason} and the message {self._message!r}"

@@ -22,7 +22,7 @@ class Statistics(TypedDict):
     """How many have ended, in whichever way."""
     ended_by_status: dict[str, int]
     ended_by_reason: dict[str, int]
-    """How many ended by cancelation, by reason."""
+    """How many ended by cancellation, by reason."""
     history_size: int
     history_by_status: dict[str, int]
     """What the history holds."""

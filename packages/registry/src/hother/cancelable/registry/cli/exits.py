@@ -24,7 +24,7 @@ class ExitCode(IntEnum):
 
 
 MEANINGS: dict[ExitCode, str] = {
-    ExitCode.DONE: "done: listed, told to stop, or ended by cancelation",
+    ExitCode.DONE: "done: listed, told to stop, or ended by cancellation",
     ExitCode.NOT_FOUND: "no such operation, or none that matches",
     ExitCode.USAGE: "wrong usage, or something is not installed",
     ExitCode.ENDED_OTHERWISE: "it was not cancelled: it had completed or failed",

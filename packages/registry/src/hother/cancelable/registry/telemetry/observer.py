@@ -63,7 +63,7 @@ class TelemetryObserver(Observer):
     child of the span of the operation above it, or of the one that is current where the operation is entered. The name
     is an attribute of the metrics, too, so name operations after what they do and not after what they work on.
 
-    A timeout, a failure and a broken source set the status of the span to ERROR; other cancelations leave it unset.
+    A timeout, a failure and a broken source set the status of the span to ERROR; other cancellations leave it unset.
 
     The span is not made current in the body: an observer cannot take that back in each case, as a stream is left
     between its items, and possibly ended in another task, whose current span would stay wrong then. Where spans of your
