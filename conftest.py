@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -61,6 +62,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("--nightly"):
         for item in items:
             item.add_marker(pytest.mark.timeout(3600), append=False)
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was loaded by now out of the many passes of the garbage collector that the tests ask for."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

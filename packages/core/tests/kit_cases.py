@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import signal
 import threading
 from collections.abc import AsyncGenerator
@@ -92,17 +93,19 @@ async def leaves_a_thread() -> None:
 
 
 async def leaves_a_worker() -> None:
-    """Leave a thread of the pool to itself, once it is at work."""
+    """Leave a thread of the pool to itself, which is at work by then: a job that has not begun is called off."""
     begun = threading.Event()
 
     def work() -> None:
         begun.set()
         RELEASE.wait(5)
 
-    try:
-        await to_thread.run_sync(work, abandon_on_cancel=True)
-    finally:
-        begun.wait(0.1)  # it never does where this is cancelled before
+    async with anyio.create_task_group() as group:
+        group.start_soon(functools.partial(to_thread.run_sync, work, abandon_on_cancel=True))
+        for _ in range(5):  # until the child has handed in its job
+            await checkpoint()
+        begun.wait(5)
+        await checkpoint()
 
 
 async def leaves_a_registration() -> None:

@@ -49,14 +49,22 @@ async def test_below_a_prefix() -> None:
         assert await buttons(http, "/outer/operations") == {"Tidy up": "/outer/tidy"}
 
 
-@pytest.mark.parametrize("path", ["", "tidy", "//example.com", "https://example.com"])
+@pytest.mark.parametrize(
+    "path", ["", "tidy", "//example.com", "https://example.com", "/\\example.com", "/\t/example.com", "/tidy\n"]
+)
 def test_paths_of_other_sites(path: str) -> None:
     """A path that is none of the app is refused at once: the browser would not send the form there."""
     with pytest.raises(ValueError, match="path of the action 'Tidy up' must begin with one slash"):
         page(OperationRegistry(), actions={"Tidy up": path})
 
 
-@pytest.mark.parametrize("actions", ["/tidy", ["/tidy"]])
+def test_a_button_that_says_nothing() -> None:
+    """A text that is empty is refused: nobody would know what the button does."""
+    with pytest.raises(ValueError, match="text of the action for '/tidy' must not be empty"):
+        page(OperationRegistry(), actions={" ": "/tidy"})
+
+
+@pytest.mark.parametrize("actions", ["/tidy", ["/tidy"], {"Tidy up": 1}, {1: "/tidy"}])
 def test_no_mapping(actions: Any) -> None:
     """Something else than texts with paths is refused at once."""
     with pytest.raises(TypeError, match="actions must be texts with paths"):

@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("hother.cancelable.registry", reason="hother-cancelable-registry is not installed")
 
 from hother.cancelable.integrations.fastapi.operations import feed
+from hother.cancelable.integrations.fastapi.operations.presenting import Presenter
 from hother.cancelable.registry import Event, EventKind, OperationRegistry
 
 from .operations_app import Store, api, client, record
@@ -51,3 +52,10 @@ async def test_away_half_way(monkeypatch: pytest.MonkeyPatch) -> None:
         await is_sent.wait()
         store.is_away = True
     assert [each.kind for each in heard] == ["ready", "started", "degraded"]
+
+
+@pytest.mark.parametrize("odd", ["-5", "5-", "1-2-3", "9" * 30, "\u0661"])
+async def test_ids_that_no_store_gives(odd: str) -> None:
+    """An id that cannot be one of the shared store begins anew with a reset, and breaks no stream."""
+    beginning = await feed.Feeder(OperationRegistry(Store()), Presenter(())).begin(odd)
+    assert beginning.first.event == "reset"

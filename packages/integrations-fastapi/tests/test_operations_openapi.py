@@ -52,8 +52,8 @@ def test_models_of_the_cancel_routes() -> None:
     """The document names the bodies and answers of the routes that cancel, and their status codes."""
     paths = described(api(OperationRegistry()))
     one, several = paths["/operations/{operation_id}/cancel"]["post"], paths["/operations/cancel"]["post"]
-    assert set(one["responses"]) == {"200", "202", "401", "403", "404", "409", "422", "503"}
-    assert set(several["responses"]) == {"200", "401", "403", "409", "422", "503"}
+    assert set(one["responses"]) == {"200", "202", "400", "401", "403", "404", "409", "422", "503"}
+    assert set(several["responses"]) == {"200", "400", "401", "403", "409", "422", "503"}
     for status in ("200", "202"):
         assert one["responses"][status]["content"]["application/json"]["schema"]["$ref"].endswith("/CancelOutcome")
     assert several["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/CancelOperations")

@@ -108,8 +108,8 @@ class Monitor(Channel):
 
     def _is_for_nobody(self, message: Message) -> bool:
         """Tell whether a message belongs to a response that only says that the client has left, or that this broke."""
-        if not self.started and message["type"] == "http.response.start" and message["status"] in (CLIENT_GONE, 500):
-            self._answers_nobody = True
+        if not self.started and message["type"] == "http.response.start":
+            self._answers_nobody = message.get("status") in (CLIENT_GONE, 500)
         return self._answers_nobody
 
     async def _close(self, message: Message) -> None:

@@ -107,9 +107,7 @@ class GracefulShutdown:
                 yield
         finally:
             self._loop = None
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
+            self._stop_timer()
 
     def middleware_is_there(self) -> None:
         """Note that a middleware follows the requests. For middlewares."""
@@ -124,9 +122,11 @@ class GracefulShutdown:
     def forget(self, ending: Ending) -> None:
         """Leave a request alone from now on. For middlewares."""
         self._open.pop(ending, None)
+        if not self._open:
+            self._stop_timer()
 
     def _end_streams(self) -> None:
-        if self._loop is None:  # the lifespan has ended meanwhile
+        if self._loop is None or not self._open:  # the lifespan has ended meanwhile, or there is nothing to end
             return
         message = self.token.message or MESSAGE
         for ending in list(self._open):
@@ -138,6 +138,11 @@ class GracefulShutdown:
     def _end_all(self) -> None:
         for ending in list(self._open):
             ending.end(CancelationReason.SHUTDOWN, self.token.message or MESSAGE)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     @contextmanager
     def _listening(self) -> Generator[None]:

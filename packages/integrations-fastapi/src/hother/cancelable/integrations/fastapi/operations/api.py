@@ -110,7 +110,7 @@ def _add_cancelling(router: APIRouter, canceller: Canceller) -> None:
         canceller.cancel_operations,
         methods=["POST"],
         response_model=CancelOutcomes,
-        responses=documented(401, 403, 409, 422, 503),
+        responses=documented(400, 401, 403, 409, 422, 503),
     )
     told: dict[int | str, dict[str, Any]] = {
         202: {"model": CancelOutcome, "description": "It was told to stop; whether it has ended is not known."}
@@ -120,5 +120,5 @@ def _add_cancelling(router: APIRouter, canceller: Canceller) -> None:
         canceller.cancel_operation,
         methods=["POST"],
         response_model=CancelOutcome,
-        responses=told | documented(401, 403, 404, 409, 422, 503),
+        responses=told | documented(400, 401, 403, 404, 409, 422, 503),
     )

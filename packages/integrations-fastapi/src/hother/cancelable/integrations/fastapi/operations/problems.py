@@ -18,6 +18,7 @@ PROBLEM_JSON: Final = "application/problem+json"
 RETRY_AFTER: Final = 2
 """After how many seconds to ask again where the shared store was away."""
 _MEANINGS: Final = {
+    400: "The body is not in UTF-8.",
     401: "Authentication is needed.",
     403: "The caller may not do this, or the request may come from another site.",
     404: "No operation with this id is known.",
