@@ -259,6 +259,10 @@ BAD: dict[str, tuple[type[Exception], str, Callable[[], Awaitable[Any]]]] = {
     "an unknown kind": (ValueError, "'task'", lambda: cancel_at_each_checkpoint(steps, 1, allow=["tasks"])),
     "a kind as a string": (TypeError, "allow=", lambda: cancel_at_each_checkpoint(steps, 1, allow="task")),
     "no limit": (ValueError, "limit", lambda: cancel_at_each_checkpoint(steps, 1, limit=0)),
+    "half a run": (ValueError, "budget", lambda: cancel_at_each_checkpoint(steps, 1, budget=anything(1.5))),
+    "fresh is no function": (TypeError, "fresh must", lambda: cancel_at_each_checkpoint(steps, 1, fresh=anything(1))),
+    "no invariant": (TypeError, "invariant must", lambda: cancel_at_each_checkpoint(steps, invariant=anything(True))),
+    "no exception": (TypeError, "raises must", lambda: cancel_at_each_checkpoint(steps, 1, raises=anything("OSError"))),
     "no budget": (ValueError, "budget", lambda: cancel_at_each_checkpoint(steps, 1, budget=0)),
 }
 
@@ -282,7 +286,7 @@ async def test_what_is_allowed_is_left_alone() -> None:
         await checkpoint()
 
     await cancel_at_each_checkpoint(start, allow=[Leftover.TASK])
-    with pytest.raises(AssertionError, match="left the task"):
+    with pytest.raises(AssertionError, match=r"left the task(.|\n)*opened once for the whole process, open it before"):
         await cancel_at_each_checkpoint(start, allow=["thread"])
     for task in tasks:
         task.cancel()

@@ -252,8 +252,10 @@ def test_a_loop_of_its_own() -> None:
     [
         (["uvloop"], {}, "'uvloop': no other loop's clock can jump"),
         (["trio"], {"eager": True}, "leave out eager=True"),
-        ([], {"idle_for": -1}, "idle_for must be zero or more"),
-        ([], {"idle_for": math.nan}, "idle_for must be zero or more"),
+        ([], {"idle_for": -1}, "idle_for must be a finite number of seconds"),
+        ([], {"idle_for": math.nan}, "not nan"),
+        ([], {"idle_for": math.inf}, "not inf"),
+        ([], {"idle_for": "0.1"}, "not '0.1'"),
     ],
 )
 def test_bad_arguments_of_the_clock(arguments: list[str], options: dict[str, Any], text: str) -> None:

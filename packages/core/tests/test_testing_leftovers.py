@@ -26,6 +26,12 @@ print(sorted({{name.partition(".")[0] for name in sys.modules}} & {{"anyio", "tr
 print([name for name in sys.modules if name.startswith("hother.cancelable.")])
 """
 
+ANOTHER_RUNNER = """
+def pytest_configure(config):
+    config.pluginmanager.register(object(), "trio")
+    config.addinivalue_line("markers", "trio: for the plugin of that name")
+"""
+
 
 @pytest.fixture(autouse=True)
 def _tidy() -> Iterator[None]:
@@ -106,6 +112,7 @@ async def test_the_fixture_lets_tidy_tests_pass() -> None:
 def pytest_in(folder: Path, test: str) -> subprocess.CompletedProcess[str]:
     """Run a test file with pytest in a process of its own, with no more plugins than it needs."""
     (folder / "test_it.py").write_text(textwrap.dedent(test))
+    (folder / "conftest.py").write_text(textwrap.dedent(ANOTHER_RUNNER))
     plugins = ["-p", "anyio.pytest_plugin", "-p", plugin_name()]
     command = [sys.executable, "-m", "pytest", "-q", "--anyio-mode=auto", *plugins, "test_it.py"]
     variables = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
@@ -118,7 +125,7 @@ def plugin_name() -> str:
 
 
 def test_the_fixture_fails_a_test_that_leaves_something(tmp_path: Path) -> None:
-    """A test that leaves a task behind is an error that names it, on asyncio and trio."""
+    """A test that leaves a task is an error that names it, and so is one of which the fixture would see nothing."""
     done = pytest_in(
         tmp_path,
         """
@@ -137,9 +144,14 @@ def test_the_fixture_fails_a_test_that_leaves_something(tmp_path: Path) -> None:
 
         async def test_nothing_left():
             pass
+
+        @pytest.mark.trio
+        async def test_of_another_plugin():
+            pass
         """,
     )
-    assert "4 passed, 2 errors" in done.stdout, done.stdout
+    assert "4 passed, 4 errors" in done.stdout, done.stdout
+    assert "this one is run by pytest-trio: write `async with" in done.stdout
     assert done.stdout.count("left the task 'poller' running, at ") >= 2
 
 

@@ -35,12 +35,24 @@ def operation_recorder() -> Iterator[OperationRecorder]:
 
 
 @pytest.fixture
-async def nothing_left_behind(anyio_backend: Any) -> AsyncGenerator[None]:
+async def nothing_left_behind(request: pytest.FixtureRequest, anyio_backend: Any) -> AsyncGenerator[None]:
     """Fail an async test that leaves a task, a thread at work, a registration or the like behind.
 
     For tests that anyio's plugin runs, in one module: `pytestmark = pytest.mark.usefixtures("nothing_left_behind")`.
+    A test that another plugin runs on a loop of its own is refused, since nothing would be seen of it.
     """
     from hother.cancelable import testing
 
+    _refuse_other_runners(request)
     async with testing.nothing_left_behind():
         yield
+
+
+def _refuse_other_runners(request: pytest.FixtureRequest) -> None:
+    for name in ("asyncio", "trio"):
+        if request.config.pluginmanager.hasplugin(name) and request.node.get_closest_marker(name) is not None:
+            pytest.fail(
+                f"the fixture nothing_left_behind sees only tests that anyio's plugin runs, and this one is run by "
+                f"pytest-{name}: write `async with hother.cancelable.testing.nothing_left_behind():` in the test",
+                pytrace=False,
+            )

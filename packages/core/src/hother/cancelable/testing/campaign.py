@@ -22,6 +22,11 @@ DEFAULT_WAYS = (Way.NATIVE, Way.TOKEN, Way.TIMEOUT)
 GIVE_UP = 3
 """How many runs that do not end are enough."""
 
+OPENED_ONCE = (
+    "No further point was tried after that. If it is meant to stay, like what is opened once for the whole process, "
+    "open it before, or allow it with allow=."
+)
+
 AsyncFunction = Callable[..., Awaitable[Any]]
 Check = Callable[..., Any]
 
@@ -46,15 +51,15 @@ class Campaign:
     ) -> None:
         self.function: AsyncFunction = required(function)
         self.args = args
-        self.fresh = fresh
-        self.invariant = invariant
+        self.fresh = _function_or_none(fresh, "fresh")
+        self.invariant = _function_or_none(invariant, "invariant")
         self.ways: tuple[Way, ...] = _ways(ways)
-        self.raises: tuple[type[BaseException], ...] = raises if isinstance(raises, tuple) else (raises,)
+        self.raises: tuple[type[BaseException], ...] = _exceptions(raises)
         self.may_return = may_return
         self.allow: list[Leftover] = kinds(allow)
         self.limit: float = positive_seconds(limit, "limit")
-        if not budget >= 1:
-            raise ValueError(f"the budget must be at least one run, not {budget!r}")
+        if not isinstance(budget, int) or budget < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"the budget must be a whole number of runs, at least one, not {budget!r}")
         self.budget = budget
         self.seed = seed
         self.findings: list[Finding] = []
@@ -63,6 +68,7 @@ class Campaign:
         self.runs: int = 0
         self.missed: int = 0
         self.given_up: int = 0
+        self.previous: Run | None = None
 
     async def run(self) -> Checkpoints:
         """Run the function clean, and once for each point and way; raise if it fails one."""
@@ -73,16 +79,12 @@ class Campaign:
         for way, point in self._plan(clean.points):
             if self.notes or await self._stays_broken():
                 break
-            run = Run(way, point)
+            run = Run(way, point, clean.seconds)
             await self._once(run)
             self.runs += 1
             self.missed += not run.cancelled
-            if run.raised is not None:
-                raise AssertionError(
-                    f"run {self.runs + 1} of {name_of(self.function)} raised {run.raised!r} before it came to point "
-                    f"{point}, though the first run had gone well: each run must find things as they were; make them "
-                    "in the function, or with fresh="
-                ) from run.raised
+            self._met(run)
+            self.previous = run
         done = Checkpoints(clean.points, self.runs, self.missed)
         if self.findings:
             notes = self.notes if self.sampled is None else [*self.notes, self.sampled]
@@ -93,6 +95,30 @@ class Campaign:
                 "must find things as they were; make them in the function, or with fresh="
             )
         return done
+
+    def _met(self, run: Run) -> None:
+        """Raise if a run failed or waited before it came to its point, which says nothing of cancellation."""
+        if run.abandoned and not run.cancelled:
+            happened = f"waited {run.patience:.2g} s at {run.stuck_at or 'an unknown place'}"
+        elif run.raised is not None:
+            happened = f"raised {run.raised!r}"
+        else:
+            return
+        text = (
+            f"run {self.runs + 1} of {name_of(self.function)} {happened} before it came to point {run.point}, though "
+            f"the first run had gone well{self._blamed()}each run must find things as they were; make them in the "
+            "function, or with fresh="
+        )
+        if not self.findings:
+            raise AssertionError(text) from run.raised
+        self.notes.append(f"No further point was tried: {text}.")
+
+    def _blamed(self) -> str:
+        last = self.previous
+        if last is None:
+            return ": "
+        at = f"point {last.point}" if last.place is None else f"point {last.point}, {last.place}"
+        return f". An earlier run may be at fault (the last was cancelled {last.way} at {at}). If none is, "
 
     def _plan(self, points: int) -> Iterator[tuple[Way, int]]:
         """Yield how and where to cancel: everything, or as much as the budget allows, first and last included."""
@@ -112,6 +138,8 @@ class Campaign:
         with Inventory(self.allow) as inventory:
             await run.run(call, self.limit)
             left = [] if run.abandoned else await inventory.left(self.limit)
+        if run.abandoned and not run.cancelled:
+            return
         what = [*faults(run, self.raises, self.may_return, self.limit), *left]
         if Leftover.CONTEXT_VARIABLE in self.allow:
             what = [each for each in what if each not in run.variables]
@@ -120,7 +148,9 @@ class Campaign:
         if what and run.raised is None:
             self.findings.append(Finding(run.point, run.place, run.in_child, run.way, tuple(what)))
         self.given_up += run.abandoned
-        if self.given_up == GIVE_UP or (what and run.way is None):
+        if left and run.way is None:
+            self.notes.append(OPENED_ONCE)
+        elif self.given_up == GIVE_UP or (what and run.way is None):
             self.notes.append("No further point was tried after that.")
 
     async def _broken(self, state: tuple[Any, ...]) -> str | None:
@@ -156,6 +186,20 @@ def required(function: object) -> AsyncFunction:
     if inspect.isasyncgenfunction(inspect.unwrap(function)):
         raise TypeError(f"{function!r} is an async generator function: give a function that iterates it")
     return cast("AsyncFunction", function)
+
+
+def _function_or_none(value: Any, name: str) -> Any:
+    if value is not None and not callable(value):
+        raise TypeError(f"{name} must be a function that can be called for each run, not {value!r}")
+    return value
+
+
+def _exceptions(raises: Any) -> tuple[type[BaseException], ...]:
+    found: tuple[Any, ...] = raises if isinstance(raises, tuple) else (raises,)  # pyright: ignore[reportUnknownVariableType]
+    for each in found:
+        if not (isinstance(each, type) and issubclass(each, BaseException)):
+            raise TypeError(f"raises must be an exception class or a tuple of them, not {raises!r}")
+    return found
 
 
 def _ways(ways: Collection[Way | str]) -> tuple[Way, ...]:

@@ -49,9 +49,10 @@ async def cancel_at_each_checkpoint(
     A function that ends with its result all the same is right if the cancellation had not come in yet. What does not
     suspend, such as `get` of an asyncio queue that holds an item, cannot be cancelled and is no point.
 
-    Give it what takes no time, or run it on a `virtual_clock`. The points come in the same order in each run if what
-    the function does depends on nothing outside. The order of tasks that run side by side may differ, above all on
-    trio; a run that ends before its point is counted as missed.
+    The function must end by itself when nobody cancels it. Give it what takes no time, or run it on a
+    `virtual_clock`. The points come in the same order in each run if what the function does depends on nothing
+    outside. The order of tasks that run side by side may differ, above all on trio; a run that ends before its
+    point is counted as missed.
 
     Args:
         function: An async function. Each run calls it anew.
@@ -64,7 +65,8 @@ async def cancel_at_each_checkpoint(
         may_return: Whether the function may catch the cancellation and return.
         allow: Kinds of things that may be left behind; see `Leftover`.
         limit: How long the function may take to end when it is cancelled, in seconds on the loop's clock; in real
-            seconds if it goes round in circles, and for its threads.
+            seconds if it goes round in circles, and for its threads. A run that takes much longer than the first one
+            without having come to its point is given up, too.
         budget: How many runs there may be at most. Of a longer function that many points are chosen, the first and the
             last among them.
         seed: Makes that choice another one.
@@ -75,7 +77,7 @@ async def cancel_at_each_checkpoint(
     Raises:
         AssertionError: If the function fails at a point; names each of them with its file, line, and what was wrong.
         Exception: What the function itself raises when nobody cancels it.
-        TypeError: If it is no async function.
+        TypeError: If it is no async function, or an option of another type.
         ValueError: If an option cannot be.
 
     Example:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -29,8 +30,8 @@ def virtual_clock(backend: str = "asyncio", *, eager: bool = False, idle_for: fl
         What `anyio.run` takes as `backend_options`, and `anyio_backend` in tests as the second part of its pair.
 
     Raises:
-        ValueError: If the backend is another one, or `idle_for` negative or NaN, or eager tasks are asked for where
-            there are none.
+        ValueError: If the backend is another one, or `idle_for` is negative, infinite, NaN or no number, or eager tasks
+            are asked for where there are none.
 
     Example:
         ```python
@@ -50,8 +51,8 @@ def virtual_clock(backend: str = "asyncio", *, eager: bool = False, idle_for: fl
             anyio.run(main, backend=backend, backend_options=virtual_clock(backend))
         ```
     """
-    if not idle_for >= 0:
-        raise ValueError(f"idle_for must be zero or more seconds, not {idle_for!r}")
+    if not isinstance(idle_for, (int, float)) or not 0 <= idle_for < math.inf:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError(f"idle_for must be a finite number of seconds, zero or more, not {idle_for!r}")
     if backend == "asyncio":
         return {"loop_factory": _asyncio_factory(eager, idle_for)}
     if backend != "trio":

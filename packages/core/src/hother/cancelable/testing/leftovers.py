@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
-from contextvars import Context, copy_context
+from contextvars import Context, ContextVar, copy_context
 from enum import StrEnum
 from typing import Any, Self
 
@@ -27,6 +27,11 @@ TURNS = 10
 
 _COLLECTIONS = {TURNS: 1, 2 * TURNS: 2}
 """After how many turns which generations are collected: what hangs in a cycle is no leftover, and mostly young."""
+
+_LAZY = ("decimal_context",)
+"""Context variables that belong to a library, which sets them when they are first used."""
+
+_UNSET = object()
 
 
 class Leftover(StrEnum):
@@ -184,9 +189,20 @@ def kinds(allow: Collection[Leftover | str]) -> list[Leftover]:
 def changed_variables(before: Context) -> list[str]:
     """Return what to say of the context variables that have another value than before."""
     now = copy_context()
-    missing = object()
-    changed = [variable for variable in now if now[variable] is not before.get(variable, missing)]
+    changed = [
+        variable
+        for variable in now
+        if now[variable] is not (was := _value(before, variable)) and not (was is _UNSET and variable.name in _LAZY)
+    ]
     return [f"left the context variable {variable.name!r} set to {now[variable]!r}" for variable in changed]
+
+
+def _value(context: Context, variable: ContextVar[Any]) -> object:
+    """Return what a variable says in a context, which is its default if it was not set there."""
+    try:
+        return context.run(variable.get)
+    except LookupError:
+        return _UNSET
 
 
 def _signal_handlers() -> dict[int, Any]:

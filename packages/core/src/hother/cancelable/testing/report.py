@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -9,6 +10,9 @@ from typing import Any, NamedTuple
 from .places import Place
 from .run import Run
 from .ways import Way
+
+_MISCOUNTS = sys.version_info < (3, 13)
+"""Whether an `asyncio.TaskGroup` leaves `Task.cancelling()` too high that waits when a child fails."""
 
 
 class Finding(NamedTuple):
@@ -48,7 +52,7 @@ def faults(run: Run, raises: tuple[type[BaseException], ...], may_return: bool, 
         found.append(f"raised {_shortened(run.error)}{where} instead of the cancellation")
     if run.returned and run.delivered and not run.postponed and not may_return:
         found.append("swallowed the cancellation: it came in, and the function returned")
-    elif run.lost_requests:
+    elif run.lost_requests > 0 or (run.lost_requests and not _MISCOUNTS):
         found.append(_about_requests(run.lost_requests))
     return found + run.variables
 

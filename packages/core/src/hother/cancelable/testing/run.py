@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
@@ -16,7 +17,10 @@ from .children import end_all, following, mark
 from .driving import Abandoned, Driven
 from .leftovers import changed_variables
 from .places import Place, place_of, place_of_error
-from .ways import MARK, Way, absorb_requests, cancellable
+from .ways import MARK, Cancel, Way, absorb_requests, cancellable
+
+PATIENCE = 5.0
+"""How much longer than usual a run may take to come to its point, in seconds, however short the limit is."""
 
 Call = Callable[[], Coroutine[Any, Any, Any]]
 
@@ -27,11 +31,15 @@ class Run:
     Args:
         way: How to cancel it; None for a clean run.
         point: At which of its suspensions.
+        usual: How long a run takes that nobody cancels, in seconds; it is given up if it takes much longer without
+            having come to its point.
     """
 
-    def __init__(self, way: Way | None = None, point: int = 0) -> None:
+    def __init__(self, way: Way | None = None, point: int = 0, usual: float = math.inf) -> None:
         self.way = way
         self.point = point
+        self.seconds: float = usual
+        self.patience: float = usual
         self.points: int = 0
         self.place: Place | None = None
         self.in_child: bool = False
@@ -49,7 +57,8 @@ class Run:
         self.variables: list[str] = []
         self.lost_requests: int = 0
         self._again = False
-        self._cancel: Callable[[], object] = lambda: None
+        self._cancel: Cancel = _idle
+        self._says = ""
         self._news = anyio.Event()
         self._until = 0.0
         self._own: Driven[Any] | None = None
@@ -58,18 +67,24 @@ class Run:
     async def run(self, call: Call, limit: float) -> None:
         """Run the function; give it up if it has not ended so many seconds after it was cancelled."""
         self._until = limit
+        self.patience = 2 * self.seconds + max(limit, PATIENCE)
+        started = anyio.current_time()
         with following(self) as living:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._work, call, name=MARK)
-                await self._news.wait()
-                if not self.ended:
+                await self._wait(self.patience)
+                if self.cancelled and not self.ended:
                     self._news = anyio.Event()
-                    with anyio.move_on_after(limit):
-                        await self._news.wait()
-                    if not self.ended:
-                        self.stuck_at = place_of(self._own)
-                        self.abandoned = True
-                        await end_all(lambda: [self._task, *living()], group)
+                    await self._wait(limit)
+                if not self.ended:
+                    self.stuck_at = place_of(self._own)
+                    self.abandoned = True
+                    await end_all(lambda: [self._task, *living()], group)
+        self.seconds = anyio.current_time() - started
+
+    async def _wait(self, seconds: float) -> None:
+        with anyio.move_on_after(seconds):
+            await self._news.wait()
 
     def suspended(self, coroutine: object) -> None:
         """Count a suspension point of the function, and cancel it where that is due."""
@@ -79,7 +94,7 @@ class Run:
             self._until += time.monotonic()
             self.place, self.in_child = place_of(coroutine), coroutine is not self._own
             self._news.set()
-            self._cancel()
+            self._says = self._cancel()
         elif self.way is Way.TWICE and self.delivered and not self._again:
             self._again = True
             self._cancel()
@@ -88,7 +103,7 @@ class Run:
 
     def threw(self, coroutine: object, error: BaseException) -> None:
         """Note that the cancellation has come in."""
-        if self.cancelled and coroutine is self._own and _is_ours(error):
+        if self.cancelled and coroutine is self._own and self._is_ours(error):
             self.delivered = True
 
     async def _work(self, call: Call) -> None:
@@ -107,7 +122,7 @@ class Run:
             if not isinstance(error, (Exception, BaseExceptionGroup)):
                 raise
         finally:
-            self._cancel = lambda: None
+            self._cancel = _idle
             expected = 0 if self.way not in (Way.NATIVE, Way.TWICE) else self.cancelled + self._again
             self.lost_requests = requests + expected - native_cancel_requests() if _on_asyncio() else 0
             self.postponed = await absorb_requests()
@@ -126,6 +141,13 @@ class Run:
         finally:
             self.variables = changed_variables(before)
 
+    def _is_ours(self, error: BaseException) -> bool:
+        """Tell the cancellation of the kit from one of a scope or a timeout of the function."""
+        if not isinstance(error, anyio.get_cancelled_exc_class()):
+            return False
+        text: str = getattr(error, "reason", None) or str(error)  # trio's own attribute; asyncio has a text at most
+        return text.endswith(self._says) or (not text and self.way in (Way.NATIVE, Way.TWICE))
+
     def _note(self, error: BaseException) -> None:
         if not self.cancelled:
             self.raised = error
@@ -141,12 +163,8 @@ def _on_asyncio() -> bool:
         return False
 
 
-def _is_ours(error: BaseException) -> bool:
-    """Tell whether a native cancellation may be the one of the kit: one of another scope says so."""
-    if not isinstance(error, anyio.get_cancelled_exc_class()):
-        return False
-    text = f"{error} {getattr(error, 'reason', '')}"
-    return MARK in text or "cancel scope" not in text
+def _idle() -> str:
+    return ""
 
 
 def _is_cancellation(error: BaseException) -> bool:

@@ -14,6 +14,9 @@ from hother.cancelable.core import Cancelable, CancelationToken
 MARK = "cancel_at_each_checkpoint"
 """What the cancellations of the kit say, so that they can be told from others."""
 
+Cancel = Callable[[], str]
+"""Cancels, and returns what the cancellation says when it comes in."""
+
 _LONG = 1e8
 
 
@@ -42,7 +45,7 @@ _TEXTS = {
 
 
 @asynccontextmanager
-async def cancellable(way: Way | None) -> AsyncGenerator[Callable[[], object]]:
+async def cancellable(way: Way | None) -> AsyncGenerator[Cancel]:
     """Run a block so that it can be cancelled in a way; give the function that does it, on the event loop."""
     if way is Way.TOKEN:
         token = CancelationToken()
@@ -50,24 +53,35 @@ async def cancellable(way: Way | None) -> AsyncGenerator[Callable[[], object]]:
             yield lambda: _now(token)
     elif way is Way.TIMEOUT:
         async with Cancelable.with_timeout(_LONG, name=MARK, detached=True) as operation:
-            yield operation._expire
+            yield lambda: _expired(operation)
     elif way is None:
-        yield lambda: None
+        yield lambda: MARK
     else:
         task = _asyncio_task()
         if task is not None:
-            yield lambda: task.cancel(MARK)
+            yield lambda: _natively(task)
         else:
             with anyio.CancelScope() as scope:
-                yield lambda: scope.cancel(MARK)
+                yield lambda: _natively(scope)
 
 
-def _now(token: CancelationToken) -> None:
+def _now(token: CancelationToken) -> str:
     request = token.cancel(MARK)
     try:
         request.send(None)  # it never waits; cancel_sync would tell the operation a turn later
     except StopIteration:
         pass
+    return MARK
+
+
+def _expired(operation: Cancelable) -> str:
+    operation._expire()
+    return operation.context.cancel_message or MARK
+
+
+def _natively(target: asyncio.Task[object] | anyio.CancelScope) -> str:
+    target.cancel(MARK)
+    return MARK
 
 
 def _asyncio_task() -> asyncio.Task[object] | None:
