@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def browser() -> Generator[Browser]:
     """A browser. One for all modules would keep an event loop running in which others start theirs."""
+    from playwright.sync_api import expect
+
     from .chromium import chromium
 
+    expect.set_options(timeout=15_000)  # in ms: machines may be busy
     with chromium() as started:
         yield started
 

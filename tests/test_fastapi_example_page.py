@@ -101,7 +101,8 @@ def test_a_stubborn_job_and_one_that_fails(visitor: Visitor) -> None:
 
 
 def test_other_sites_start_nothing(example: Example) -> None:
-    """A form of another site starts no job, and neither does a name that no job has."""
-    assert example.request("POST", "/start/ask_model", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    """A form of another site, or of another port of this machine, starts no job; neither does a name that none has."""
+    for site in ("cross-site", "same-site"):
+        assert example.request("POST", "/start/ask_model", headers={"Sec-Fetch-Site": site}).status_code == 403
     assert example.request("POST", "/start/nothing").status_code == 404
     assert "ask_model" not in [each["name"] for each in example.request("GET", "/jobs").json()]

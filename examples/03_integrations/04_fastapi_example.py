@@ -259,8 +259,10 @@ async def start_job(seconds: float = 20) -> dict[str, str]:
 async def start_sample(name: str, request: Request) -> RedirectResponse:
     """Start what a button of the operations page asks for, and go back to the page."""
     found = [job for job in SAMPLE_JOBS.values() if job.__name__ == name]
-    if not found or request.headers.get("sec-fetch-site") == "cross-site":
-        raise HTTPException(403 if found else 404)
+    if not found:
+        raise HTTPException(404)
+    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        raise HTTPException(403, "a form of another site starts nothing")
     jobs.start(found[0])
     return RedirectResponse(request.headers.get("referer", "/operations"), 303)
 

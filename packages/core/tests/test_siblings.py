@@ -35,6 +35,7 @@ def _only_core(monkeypatch: pytest.MonkeyPatch) -> None:
         if any(name == module or name.startswith(f"{module}.") for module in MODULES):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "meta_path", [Absent(), *sys.meta_path])
+    monkeypatch.setattr("hother.cancelable.core.observer._process_wide", ())
 
 
 async def nothing() -> AsyncGenerator[int, None]:

@@ -131,7 +131,7 @@ async def short(name: str) -> None:
 
 
 def forked_while_noted(program: Program) -> None:
-    """Fork while a note was not written yet: only the parent may write it."""
+    """Fork while a note was not written yet: only the parent may write it. The child then asks how it stands."""
     registry = program.make_registry()
     backend = registry.engine.backend
     assert isinstance(backend, RedisBackend)
@@ -139,6 +139,10 @@ def forked_while_noted(program: Program) -> None:
     warnings.simplefilter("ignore", DeprecationWarning)
     if os.fork() == 0:
         say(f"child {len(backend._notes)} {threading.active_count()} {backend.health()['available']}")
+        deadline = time.monotonic() + 10
+        while not (takes_part := backend.health()["available"]) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        say(f"child takes part: {takes_part}")
         os._exit(0)
     os.wait()
     say(f"parent {ThreadSafeRegistry(registry).get_statistics()['total_started']}")

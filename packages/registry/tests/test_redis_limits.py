@@ -30,6 +30,16 @@ def test_history_limits_that_differ() -> None:
         assert len(small.backend.history(ALL, 100, None)) == 5
 
 
+def test_a_limit_beyond_all_numbers() -> None:
+    """A limit that is greater than any number of the server is as good as none, and keeps nobody from taking part."""
+    with namespace() as here:
+        one = FakeProcess(here.backend(history_limit=10**400))
+        one.start("a")
+        one.end("a")
+        assert [record.id for record in one.backend.history(ALL, 10, None)] == ["a"]
+        assert one.backend.health()["errors"] == 0
+
+
 def test_counting_what_a_page_has() -> None:
     """A worker or parent without a name is none that runs anything, and counts nothing."""
     with namespace() as here:

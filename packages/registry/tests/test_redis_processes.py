@@ -152,9 +152,9 @@ def test_fork() -> None:
 
 
 def test_fork_while_something_is_noted() -> None:
-    """What the parent has noted is written by the parent alone; the child has no thread before it needs one."""
+    """What the parent has noted is written by the parent alone; the child has no thread before somebody asks for it."""
     with namespace() as here, program(here, "forked_while_noted") as process:
-        assert says(process, 2) == ["child 0 1 False", "parent 1"]
+        assert says(process, 3) == ["child 0 1 False", "child takes part: True", "parent 1"]
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from hother.cancelable import Cancelable
+from hother.cancelable import Cancelable, Observer
+from hother.cancelable.core import set_process_wide
 from hother.cancelable.registry import OperationRegistry, ThreadSafeRegistry
 
 
@@ -76,3 +77,27 @@ async def test_without_a_shared_store() -> None:
     view = ThreadSafeRegistry(registry)
     assert (view.workers(), view.health()) == ([], await registry.health())
     view.close()
+
+
+async def test_made_and_not_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While another thread makes the registry, operations are listed in it before that thread has told of it."""
+    monkeypatch.setattr("hother.cancelable.core.observer._process_wide", ())
+    async with Cancelable(name="job", register_globally=True):
+        assert [record.name for record in await OperationRegistry.get_instance().list_operations()] == ["job"]
+
+
+async def test_installing_while_another_one_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registry that is installed while another thread makes the first one stays the one of the process."""
+    mine, told = OperationRegistry(), list[Observer]()
+
+    def tell(observer: Observer) -> None:
+        told.append(observer)
+        if len(told) == 1:  # what another thread does just before this one tells
+            mine.install()
+        set_process_wide(observer)
+
+    monkeypatch.setattr(OperationRegistry, "_instances", {})
+    monkeypatch.setattr("hother.cancelable.registry.registry.set_process_wide", tell)
+    assert OperationRegistry.get_instance() is mine
+    async with Cancelable(name="job", register_globally=True):
+        assert [record.name for record in await mine.list_operations()] == ["job"]

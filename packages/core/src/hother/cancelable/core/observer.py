@@ -81,9 +81,8 @@ def process_wide() -> tuple[Observer, ...]:
     Raises:
         ImportError: If there is no registry.
     """
-    if not _process_wide:
-        load("OperationRegistry", "register_globally=True").get_instance()
-    return _process_wide
+    # another thread may have made the registry and not told of it yet, so the registry itself is asked
+    return _process_wide or (load("OperationRegistry", "register_globally=True").get_instance().observer,)
 
 
 def add_observer(observer: Observer) -> None:

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 from collections.abc import Callable
 from typing import Any, Protocol
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 
 class Forkable(Protocol):
@@ -23,7 +23,7 @@ class Forkable(Protocol):
         """Become another process."""
 
 
-_known: WeakSet[Forkable] = WeakSet()
+_known: WeakValueDictionary[int, Forkable] = WeakValueDictionary()
 _hooked: list[bool] = []
 
 
@@ -32,7 +32,7 @@ def follow_forks(each: Forkable) -> None:
     if not _hooked and hasattr(os, "register_at_fork"):
         _hooked.append(True)
         os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)
-    _known.add(each)
+    _known[id(each)] = each
 
 
 def call_at_exit(function: Callable[[], object]) -> None:
@@ -45,16 +45,21 @@ def call_at_exit(function: Callable[[], object]) -> None:
         finalize(None, function, exitpriority=10)
 
 
+def _living() -> list[Forkable]:
+    """Return what is told; other threads may add to it meanwhile."""
+    return [each for reference in _known.valuerefs() if (each := reference()) is not None]
+
+
 def _before() -> None:
-    for each in list(_known):
+    for each in _living():
         each.before_fork()
 
 
 def _in_parent() -> None:
-    for each in list(_known):
+    for each in _living():
         each.after_fork_in_parent()
 
 
 def _in_child() -> None:
-    for each in list(_known):
+    for each in _living():
         each.after_fork()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, TypeVar, Unpack
 
@@ -97,10 +97,11 @@ class OperationRegistry:
     @classmethod
     def get_instance(cls) -> OperationRegistry:
         """Return the registry of the process, which `register_globally=True` uses."""
-        instances = OperationRegistry._instances
-        if "process" not in instances:
-            set_process_wide(instances.setdefault("process", cls()).observer)
-        return instances["process"]
+        known = OperationRegistry._instances.get("process")
+        if known is None:
+            OperationRegistry._instances.setdefault("process", cls())
+            known = _tell_core(OperationRegistry._instances)
+        return known
 
     def install(self) -> OperationRegistry:
         """Make this the registry of the process, for operations made from now on; return it.
@@ -108,7 +109,7 @@ class OperationRegistry:
         Call it at the start of the program, for a registry with a backend.
         """
         OperationRegistry._instances["process"] = self
-        set_process_wide(self.observer)
+        _tell_core(OperationRegistry._instances)
         return self
 
     def track_all(self) -> None:
@@ -383,6 +384,15 @@ class OperationRegistry:
         finally:
             who.has_gone = True  # or an abandoned wait would hold up the end of the process
             asker.reset(token)
+
+
+def _tell_core(instances: Mapping[str, OperationRegistry]) -> OperationRegistry:
+    """Have core know the registry of the process, also where another thread installs one meanwhile; return it."""
+    while True:
+        current = instances["process"]
+        set_process_wide(current.observer)
+        if instances["process"] is current:
+            return current
 
 
 _limiter: RunVar[anyio.CapacityLimiter] = RunVar("hother.cancelable.registry.limiter")

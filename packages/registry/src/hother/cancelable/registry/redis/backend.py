@@ -184,6 +184,8 @@ class RedisBackend:
             return feed.position(self._link)
 
     def health(self) -> dict[str, Any]:
+        if self._service is None:  # after a fork, in a process that has done nothing else yet
+            self._start_soon()
         return health_of(self._service, self._notes)
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -42,7 +43,8 @@ class Settings:
         heartbeat = lease / 3 if heartbeat is None else positive_seconds(heartbeat, "heartbeat")
         if heartbeat > lease / 2:
             raise ValueError(f"heartbeat must be at most half of the lease of {lease:g} s, not {heartbeat:g}")
-        return cls(lease, heartbeat, _checked_keys(metadata_keys), whole_number(history_limit, "history_limit", 1))
+        limit = min(whole_number(history_limit, "history_limit", 1), sys.maxsize)  # more is no number to the server
+        return cls(lease, heartbeat, _checked_keys(metadata_keys), limit)
 
     @property
     def longest_pause(self) -> float:

@@ -6,6 +6,7 @@ The format: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsi
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final, NamedTuple
@@ -35,6 +36,9 @@ LOOK_SECONDS: Final = 1.0
 _STREAM: Final = "operations page: events"
 """The name of the operation that is a stream."""
 _BACKLOG: Final = 1000
+_OWN: Final = re.compile(r"\d{1,20}", re.ASCII)
+_SHARED: Final = re.compile(r"\d{1,20}(-\d{1,20})?", re.ASCII)
+"""What the ids of events look like: those of this process alone, and those of a shared store."""
 _HEADERS: Final = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 EVENTS_DOCUMENTED: Final[dict[str, Any]] = {
@@ -109,8 +113,8 @@ class Feeder:
     def _known(self, last: str) -> EventFeed | None:
         """Return what has come after an event, if its id is one of ours."""
         position = last.removeprefix(self._mark)
-        digits = position.replace("-", "", 1) if not self._mark else position
-        if not (last.startswith(self._mark) and digits.isascii() and digits.isdigit() and len(digits) < 40):
+        form = _OWN if self._mark else _SHARED
+        if not last.startswith(self._mark) or form.fullmatch(position) is None:
             return None
         return self._registry.events(position)
 

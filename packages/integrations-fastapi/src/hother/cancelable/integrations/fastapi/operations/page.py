@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import aclosing
-from typing import Any, Final, cast
+from typing import Any, Final
 from urllib.parse import parse_qs, urlencode
 
 from pydantic import ValidationError
@@ -35,6 +36,8 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+_PATH: Final = re.compile(r"/(?![/\\])[^\x00-\x1f]*\Z")
+"""A path of this site: browsers take a backslash for a slash, and skip line breaks and tabs."""
 _LARGEST_FORM: Final = 16_384
 _FILTERS: Final = ("name", "status", "worker", "parent", "min_age", "cancelling")
 
@@ -64,13 +67,14 @@ def mount_operations_page(
         metadata_keys: Which keys of the operations' metadata callers may see.
         include_in_schema: Whether the API appears in the app's OpenAPI document.
         actions: Buttons that post to endpoints of your own, such as `{"Start an import": "/imports"}`; callers who may
-            only read see none. Answer with a redirect (303) to the `Referer`. Who may use an endpoint, and from which
-            sites, is for it to check.
+            only read see none. Answer with a redirect (303) to the `Referer`. `authorize` is not asked for them: who
+            may use an endpoint is for it to check, and from which sites: browsers send `Sec-Fetch-Site: same-origin`
+            with the buttons.
 
     Raises:
         TypeError: If `authorize` is missing, or another argument has the wrong type.
         ValueError: If the path does not begin with a slash, or ends with one; if that of an action does not begin with
-            one.
+            one, or its text is empty.
 
     Example:
         ```python
@@ -99,11 +103,13 @@ def mount_operations_page(
 
 
 def _checked_actions(actions: Any) -> Mapping[str, str]:
-    if not isinstance(actions, Mapping):
+    checked: dict[Any, Any] | None = dict(actions) if isinstance(actions, Mapping) else None  # pyright: ignore[reportUnknownArgumentType]
+    if checked is None or not all(isinstance(each, str) for pair in checked.items() for each in pair):
         raise TypeError(f"actions must be texts with paths, like {{'Start an import': '/imports'}}, not {actions!r}")
-    checked = dict(cast("Mapping[str, str]", actions))
     for text, path in checked.items():
-        if not path.startswith("/") or path.startswith("//"):
+        if not text.strip():
+            raise ValueError(f"the text of the action for {path!r} must not be empty: it is what the button says")
+        if _PATH.match(path) is None:
             raise ValueError(
                 f"the path of the action {text!r} must begin with one slash, like '/imports', not {path!r}"
             )
