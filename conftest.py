@@ -66,8 +66,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish() -> None:
     """Keep what was loaded by now out of the many passes of the garbage collector that the tests ask for."""
+    with contextlib.suppress(ImportError):
+        _begin_hypothesis()
     gc.collect()
     gc.freeze()
+
+
+def _begin_hypothesis() -> None:
+    """Have Hypothesis find out who refers to its random numbers, which it could not once that is frozen."""
+    from hypothesis import given, strategies
+
+    @given(strategies.none())
+    def nothing(_: None) -> None:
+        pass
+
+    nothing()
 
 
 @pytest.fixture
