@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -47,7 +48,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Have Hypothesis try the same few examples each time, and at night many new ones."""
+    """Listen to Ctrl-C; have Hypothesis try the same few examples each time, and at night many new ones."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so shells start what runs in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with contextlib.suppress(ImportError):  # not every package has tests that need it
         from hypothesis import settings
 

@@ -51,8 +51,8 @@ class Campaign:
     ) -> None:
         self.function: AsyncFunction = required(function)
         self.args = args
-        self.fresh = _function_or_none(fresh, "fresh")
-        self.invariant = _function_or_none(invariant, "invariant")
+        self.fresh: Callable[..., Any] | None = _function_or_none(fresh, "fresh")
+        self.invariant: Check | None = _function_or_none(invariant, "invariant")
         self.ways: tuple[Way, ...] = _ways(ways)
         self.raises: tuple[type[BaseException], ...] = _exceptions(raises)
         self.may_return = may_return
