@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+import time
+from types import SimpleNamespace
+
 import pytest
 from playwright.sync_api import Browser, Locator, expect
+
+from hother.cancelable.core import ids, lifecycle
 
 from .chromium import Visitor, visiting
 from .operations_page_app import Site
@@ -54,6 +61,18 @@ def test_order(browser: Browser, site: Site) -> None:
         expect(names(visitor)).to_have_text(["second", "first"])
         site.start("third")
         expect(names(visitor)).to_have_text(["third", "second", "first"])
+
+
+def test_order_within_a_millisecond(browser: Browser, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Operations that start microseconds apart are listed in this order, whatever their ids."""
+    now, steps = math.floor(time.time()) - 1, itertools.count()
+    monkeypatch.setattr(lifecycle, "time", SimpleNamespace(time=lambda: now + next(steps) * 1e-5))
+    monkeypatch.setattr(ids, "_numbers", itertools.count(8))
+    site.start_several(["first", "second", "third", "fourth"])
+    with visiting(browser, site) as visitor:
+        visitor.visit()
+        visitor.page.get_by_role("button", name="Newest first").click()
+        expect(names(visitor)).to_have_text(["fourth", "third", "second", "first"])
 
 
 def test_tree(browser: Browser, site: Site) -> None:

@@ -51,8 +51,8 @@ def test_killed() -> None:
         for number in range(5):
             one.start(f"lost {number}")
         others[0].start("other")
-        one.backend.get("lost 0")
-        others[0].backend.get("other")
+        for each in (one, *others):
+            each.backend.get("x")  # it has joined now
         position = others[1].backend.position()
         lost_one, start = one.backend.worker, time.monotonic()
         one.vanish()

@@ -73,6 +73,7 @@ def test_leaving() -> None:
         for number in range(3):
             one.start(str(number))
         one.end("0")
+        two.backend.get("x")  # it has joined now
         position, start = two.backend.position(), time.monotonic()
         one.backend.close()
         stands = [status(two.backend, str(number)) for number in range(3)]

@@ -159,10 +159,16 @@ export class Model {
   }
 }
 
+/** Return a time in milliseconds, with the microseconds that `Date` drops: many operations start within one of them. */
+function timeOf(text) {
+  const [, micros] = /\.\d{3}(\d{3})/.exec(text) ?? [];
+  return Date.parse(text) + (micros ?? 0) / 1000;
+}
+
 /** Add to an operation what is asked for often. */
 function prepared(operation) {
-  operation.startedAt = operation.started ? Date.parse(operation.started) : Infinity;
-  operation.endedAt = operation.ended ? Date.parse(operation.ended) : null;
+  operation.startedAt = operation.started ? timeOf(operation.started) : Infinity;
+  operation.endedAt = operation.ended ? timeOf(operation.ended) : null;
   operation.hasEnded = ENDED.includes(operation.status);
   return operation;
 }
