@@ -7,7 +7,7 @@ import contextlib
 import gc
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
@@ -71,6 +71,19 @@ def pytest_collection_finish() -> None:
     """Keep what was loaded by now out of the many passes of the garbage collector that the tests ask for."""
     with contextlib.suppress(ImportError):
         _begin_hypothesis()
+    _freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """Keep what pytest remembers of each test out of them as well, or they become ever slower."""
+    result = yield
+    if nextitem is None or nextitem.path != item.path:
+        _freeze()
+    return result
+
+
+def _freeze() -> None:
     gc.collect()
     gc.freeze()
 

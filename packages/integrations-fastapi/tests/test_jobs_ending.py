@@ -116,7 +116,7 @@ def dropping_app(jobs: BackgroundJobs, ids: list[str]) -> FastAPI:
     """Return an app whose endpoints add jobs that never run."""
     app = FastAPI()
 
-    def add(background_tasks: BackgroundTasks) -> None:
+    async def add(background_tasks: BackgroundTasks) -> None:  # a worker thread would let go of it a moment later
         background_tasks.add_task(nothing)
         ids.append(jobs.add(background_tasks, nothing))
 
