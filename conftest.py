@@ -47,10 +47,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def _listen_again(name: str, handler: Any) -> None:
+    """Undo what a shell does to programs that it starts in the background: they ignore some signals."""
+    number = getattr(signal, name, None)  # Windows has not all of them
+    if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Listen to Ctrl-C; have Hypothesis try the same few examples each time, and at night many new ones."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so shells start what runs in the background
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Listen to the terminal; have Hypothesis try the same few examples each time, and at night many new ones."""
+    _listen_again("SIGINT", signal.default_int_handler)
+    _listen_again("SIGQUIT", signal.SIG_DFL)
     with contextlib.suppress(ImportError):  # not every package has tests that need it
         from hypothesis import settings
 
