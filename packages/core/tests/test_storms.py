@@ -7,6 +7,7 @@ import random
 import sys
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -215,7 +216,7 @@ def test_eight_threads_against_four_loops(nightly: bool) -> None:
     ]
     for thread in threads:
         thread.join()
-    assert storm.errors == []
+    assert not storm.errors, "".join(traceback.format_exception(storm.errors[0]))
     assert storm.lost == []
     for token in storm.all:
         token.cancel_sync("the end")

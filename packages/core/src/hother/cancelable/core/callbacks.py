@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -34,7 +34,7 @@ def checked(callback: AnyCallback) -> AnyCallback:
     return callback
 
 
-async def call_all(callbacks: list[Callable[..., Any]], *args: object) -> None:
+async def call_all(callbacks: Iterable[Callable[..., Any]], *args: object) -> None:
     """Call each in order and await what is awaitable; a failure is logged and stops no other."""
     for callback in callbacks:
         try:
@@ -43,6 +43,29 @@ async def call_all(callbacks: list[Callable[..., Any]], *args: object) -> None:
             log_failure(callback, error)
         else:
             await settle(callback, result)
+
+
+def as_one(callbacks: Iterable[Callable[..., Any] | None]) -> Callable[..., Any] | None:
+    """Return what calls all of these: None for none, and a single one as it is, since that is quickest to call."""
+    listed: list[Callable[..., Any]] = []
+    for callback in callbacks:
+        if isinstance(callback, _Several):
+            listed += callback.callbacks
+        elif callback is not None:
+            listed.append(callback)
+    return _Several(listed) if len(listed) > 1 else next(iter(listed), None)
+
+
+class _Several:
+    """Callbacks that are called one after the other."""
+
+    __slots__ = ("callbacks",)
+
+    def __init__(self, callbacks: list[Callable[..., Any]]) -> None:
+        self.callbacks = callbacks
+
+    async def __call__(self, *args: object) -> None:
+        await call_all(self.callbacks, *args)
 
 
 async def settle(callback: object, result: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -63,6 +64,9 @@ _new_tuple: Any = tuple.__new__  # pyright: ignore[reportUnknownMemberType, repo
 
 def whereabouts() -> tuple[str, float, Loop | None]:
     """Name the task or thread that runs this; return the time on its clock, and its loop."""
+    asyncio_loop = asyncio._get_running_loop()
+    if asyncio_loop is not None and (task := asyncio.current_task(asyncio_loop)) is not None:
+        return f"task {task.get_name()!r}", asyncio_loop.time(), asyncio_loop  # as below, in half the time
     found = running_backend()
     if found is None:
         return f"thread {threading.current_thread().name!r}", time.monotonic(), None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .callbacks import as_one
 from .reason import PENDING
 
 if TYPE_CHECKING:
@@ -20,14 +21,14 @@ def combined(kind: type[Cancelable], parts: tuple[Cancelable, ...]) -> Cancelabl
     whole._move_on, whole._callback_timeout = parts[0]._move_on, parts[0]._callback_timeout
     tokens: list[CancelationToken] = []
     sources: dict[int, CancelationSource] = {}
-    progress: list[Callable[..., Any]] = []
+    progress: list[Callable[..., Any] | None] = []
     for part in parts:
         tokens += (part._token, *part._tokens)
         for source in part._sources:
             sources[id(source)] = source
-        progress += part._progress
+        progress.append(part._progress)
         _add(whole, part)
-    whole._tokens, whole._sources, whole._progress = tuple(tokens), tuple(sources.values()), tuple(progress)
+    whole._tokens, whole._sources, whole._progress = tuple(tokens), tuple(sources.values()), as_one(progress)
     return whole
 
 

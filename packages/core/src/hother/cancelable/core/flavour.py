@@ -25,12 +25,11 @@ _eager: Collection[Any] = getattr(asyncio.tasks, "_eager_tasks", ())
 """The tasks that run before whoever makes them has them, on Python 3.12 and later."""
 
 
-def for_this_task(kind: type[CancelationError], message: str | None) -> CancelationError:
-    """Return an exception of the flavour that is safe to raise in the current task."""
+def for_task(task: Any, kind: type[CancelationError], message: str | None) -> CancelationError:
+    """Return an exception of the flavour that is safe to raise in the native task that runs this."""
     try:
-        task: Any = asyncio.current_task()
         callbacks: list[tuple[Any, Any]] = task._callbacks or []
-    except (RuntimeError, AttributeError):  # no asyncio, or no way to tell
+    except AttributeError:  # no asyncio, or no way to tell
         return kind(message)
     if task in _eager:  # so new that nobody can watch it yet
         return kind(message)

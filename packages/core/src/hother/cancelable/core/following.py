@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Self
 
-from .callbacks import ErrorCallback, ProgressCallback, StatusCallback, checked, log_failure, settle
+from .callbacks import ErrorCallback, ProgressCallback, StatusCallback, as_one, checked, log_failure, settle
 from .lifecycle import Lifecycle
 from .observer import everywhere, notify
 
@@ -43,7 +43,7 @@ class Followed(Lifecycle):
         Raises:
             TypeError: If it cannot be called.
         """
-        self._progress = (*self._progress, checked(callback))
+        self._progress = as_one((self._progress, checked(callback)))
         return self
 
     def _on(self, event: str, callback: Callable[..., object]) -> Self:
@@ -59,13 +59,14 @@ class Followed(Lifecycle):
             message: For people, or anything the callbacks understand.
             metadata: Values for machines, for example `{"percent": 40}`.
         """
-        for callback in self._progress:
+        follow = self._progress
+        if follow is not None:
             try:
-                result = callback(self._id or self.operation_id, message, metadata)
+                result = follow(self._id or self.operation_id, message, metadata)
             except (Exception, asyncio.CancelledError) as error:
-                log_failure(callback, error)
-                continue
-            if result is not None:
-                await settle(callback, result)
+                log_failure(follow, error)
+            else:
+                if result is not None:
+                    await settle(follow, result)
         if everywhere or self._observers:
             notify(self, "progress_reported", message, metadata)

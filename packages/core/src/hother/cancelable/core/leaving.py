@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
 from .cause import Cause
 from .exceptions import BY_REASON, CancelationError
-from .flavour import for_this_task
+from .flavour import for_task
 from .parents import caused_by
 from .reason import CANCELLED, FAILED, CancelationReason, OperationStatus
 
@@ -20,20 +20,15 @@ Verdict = tuple[OperationStatus, Cause | None, bool]
 """The status, the cause that goes on record, and whether a request to the operation itself interrupted its body."""
 
 
-def judge(
-    operation: OperationState, leaving: BaseException, caught: bool, requested: Cause | None, outer: Cause | None
-) -> Verdict:
-    """Decide how an operation ended whose body was left by an exception.
+def judge(operation: OperationState, leaving: BaseException, requested: Cause | None, outer: Cause | None) -> Verdict:
+    """Decide how an operation ended whose body was left by an exception that its scope has not taken for its own.
 
     Args:
         operation: The operation.
         leaving: What left the body.
-        caught: Whether the operation's own scope took it.
         requested: The request that was made to this operation, if one was.
         outer: What an enclosing ancestor passes on, if one was cancelled.
     """
-    if caught and requested is not None:
-        return CANCELLED, requested, True
     told = _told_to_stop(operation, leaving)
     if told is not None:
         passed_on = outer or caused_by(told, told._token.cause or Cause(CancelationReason.EXTERNAL))
@@ -81,12 +76,13 @@ def text_of(error: BaseException) -> str:
 
 
 def leave(
-    operation: OperationState, requested: Cause | None, exc: BaseException | None, leaving: BaseException
+    operation: OperationState, task: Any, requested: Cause | None, exc: BaseException | None, leaving: BaseException
 ) -> bool:
     """Raise what leaves the block, unless it is the very exception that the block passes on anyway.
 
     Args:
         operation: The operation that was left.
+        task: The native task that has left it.
         requested: The request that interrupted its body, if one did.
         exc: What left the body.
         leaving: The same, or what remains of a group.
@@ -103,7 +99,7 @@ def leave(
     error, context = leaving, leaving.__context__
     if requested is not None:
         # The interruption itself would make an enclosing anyio scope take the error for its own.
-        error, context = _exception_for(operation, requested), _without_interruption(leaving)
+        error, context = _exception_for(operation, task, requested), _without_interruption(leaving)
         error = error.with_traceback(leaving.__traceback__)
     try:
         raise error
@@ -112,8 +108,8 @@ def leave(
         del error, context, exc, leaving
 
 
-def _exception_for(operation: OperationState, cause: Cause) -> BaseException:
-    error = for_this_task(BY_REASON[cause.reason], cause.message)
+def _exception_for(operation: OperationState, task: Any, cause: Cause) -> BaseException:
+    error = for_task(task, BY_REASON[cause.reason], cause.message)
     error._operation = operation
     if cause.error is not None:
         error.__cause__ = cause.error

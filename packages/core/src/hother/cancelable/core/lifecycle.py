@@ -64,7 +64,7 @@ class Lifecycle(Listening):
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         scope = self._scope
-        if scope is None or self._status is not RUNNING or self._left_elsewhere():
+        if scope is None or self._status is not RUNNING or self._backend.current_task() is not self._task:
             await self._refuse_exit()
         body_raised = exc
         if self._running_sources is not None:
@@ -80,16 +80,15 @@ class Lifecycle(Listening):
         self._disconnect()
         current.reset(self._previous)
         del self._previous  # it holds the whole context of the task
-        self._scope = self._task = None
+        task, self._scope, self._task = self._task, None, None
         requested, own = self._token._seal(), False
         if leaving is None:
             self._end(COMPLETED, requested)
+        elif caught and requested is not None:
+            self._end(CANCELLED, requested)
+            own = True
         else:
-            status, cause, own = judge(self, leaving, caught, requested, outer)
-            self._error = text_of(leaving) if status is FAILED else None
-            self._end(status, cause)
-            if status is CANCELLED and not own:
-                tell_children(self)
+            own = self._conclude(leaving, requested, outer)
         try:
             if everywhere or self._observers:
                 notify(self, "operation_ended")
@@ -100,9 +99,9 @@ class Lifecycle(Listening):
         if leaving is None or (own and self._move_on):
             return own
         try:
-            return leave(self, requested if own else None, body_raised, leaving)
+            return leave(self, task, requested if own else None, body_raised, leaving)
         finally:
-            del body_raised, exc, leaving, traceback  # or the exception would find itself in this frame
+            del body_raised, exc, leaving, task, traceback  # or the exception would find itself in this frame
 
     async def _suspend(self) -> None:
         """Close the scope between two steps: what happens until `_resume` is told then."""
@@ -145,14 +144,11 @@ class Lifecycle(Listening):
                 await self._suspend()
                 raise
 
-    def _left_elsewhere(self) -> bool:
-        return self._backend.current_task() is not self._task
-
     async def _refuse_exit(self) -> NoReturn:
         if self._scope is None:
             state = "was not entered" if self._status is PENDING else "was left before"
             raise RuntimeError(f"{self._label()} {state}")
-        if self._left_elsewhere():
+        if self._backend.current_task() is not self._task:
             self._disconnect()
             self._lift_deadline()
             if self._running_sources is not None:
@@ -186,10 +182,20 @@ class Lifecycle(Listening):
         if self._running_sources is not None:
             await self._running_sources.stop()
 
+    def _conclude(self, leaving: BaseException, requested: Cause | None, outer: Cause | None) -> bool:
+        """Note how it has ended; return whether a request to this very operation has interrupted its body."""
+        status, cause, own = judge(self, leaving, requested, outer)
+        self._error = text_of(leaving) if status is FAILED else None
+        self._end(status, cause)
+        if status is CANCELLED and not own:
+            tell_children(self)
+        return own
+
     def _end(self, status: OperationStatus, cause: Cause | None) -> None:
         self._status, self._outcome = status, cause
         self._ended_at = self._backend.now(self._loop)
-        self._refresh()
+        if "context" in self._token._facts:
+            self._refresh()
 
     def _mark_left(self) -> None:
         facts = self._token._facts

@@ -58,10 +58,10 @@ def propagate(token: CancelationToken, cause: Cause, here: Loop | None) -> None:
     outbox: Outbox = {}
     cancelled = [token]
     interruption: BaseException | None = None
-    while cancelled:
-        token = cancelled.pop()
-        for listener in list(token._listeners):
-            if token._listeners.pop(listener, False):
+    for token in cancelled:  # it grows on the way
+        listeners = token._listeners
+        for listener in list(listeners):
+            if listeners.pop(listener, False):
                 try:
                     linked = listener._told(token, cause, here, outbox)
                 except BaseException as error:  # a callback was interrupted: the others come first all the same
@@ -69,7 +69,8 @@ def propagate(token: CancelationToken, cause: Cause, here: Loop | None) -> None:
                     continue
                 if linked is not None:
                     cancelled.append(linked)
-    post_all(outbox)
+    if outbox:
+        post_all(outbox)
     if interruption is not None:
         try:
             raise interruption

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from . import stuck
 from .cause import Cause
-from .listeners import Outbox, deliver, propagate
+from .listeners import Outbox, propagate
 from .loops import Loop
 from .observer import everywhere, notify
 from .parents import link_to_ancestors, may_enclose
 from .reason import CancelationReason
 from .state import OperationState
-from .stuck import watch_for_stuck
 
 if TYPE_CHECKING:
     from .token import CancelationToken
@@ -58,7 +58,10 @@ class Listening(OperationState):
                 return own  # somebody else waits for it, too
         if everywhere or self._observers:
             notify(self, "cancel_requested", cause)
-        deliver(self, self._loop, here, outbox)
+        if self._loop is here:  # as `deliver` does; most requests take this path
+            self._deliver()
+        else:
+            outbox.setdefault(self._loop, []).append(self)
         return None
 
     def _deliver(self) -> None:
@@ -67,10 +70,11 @@ class Listening(OperationState):
         if self._scope is None:
             return
         cause: Cause = facts["cause"]
-        self._scope.cancel(cause.message or cause.reason)
+        self._scope.cancel(cause.message or cause.reason._value_)
         if "context" in facts:
             self._refresh()
-        watch_for_stuck(self)
+        if stuck.limit is not None:
+            stuck.watch(self)
         if everywhere or self._observers:
             notify(self, "cancel_delivered")
 
@@ -97,6 +101,9 @@ class Listening(OperationState):
             self._timer = None
 
     def _expire(self) -> None:
+        self._request_timeout(self._loop)
+
+    def _request_timeout(self, here: Loop | None) -> None:
         elapsed = self._deadline - self._started_at
         message = f"not done within {elapsed:g} s"
-        self._token._request(Cause(CancelationReason.TIMEOUT, message, "timeout", self._deadline), self._loop)
+        self._token._request(Cause(CancelationReason.TIMEOUT, message, "timeout", self._deadline), here)

@@ -22,9 +22,7 @@ _scope_type: type[anyio.CancelScope] | None = None
 class AsyncioBackend(Backend):
     """An operation on an asyncio event loop."""
 
-    @staticmethod
-    def current_task() -> asyncio.Task[Any] | None:
-        return asyncio.current_task()
+    current_task = staticmethod(asyncio.current_task)
 
     @staticmethod
     def now(loop: asyncio.AbstractEventLoop) -> float:

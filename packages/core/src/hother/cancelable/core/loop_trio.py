@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import trio
 
+from .backend import running_backend
 from .loops import Backend, Timer, place, post
 from .observer import everywhere
 from .stuck import stuck_is_reported
@@ -101,7 +102,8 @@ class _DeadlineRelay:
         scope = self._operation._scope
         if scope is not None and not self._cancelled and _cancel_called(scope):
             self._operation._token._facts.pop("settle", None)
-            self._operation._expire()
+            asking = running_backend()  # whoever it is may ask in another thread
+            self._operation._request_timeout(None if asking is None else asking[1])
 
     def _heard(self) -> None:
         post(self._operation._loop, self._start)

@@ -142,7 +142,7 @@ class OperationState:
         self._move_on = move_on
         self._callback_timeout = positive_seconds(callback_timeout, "callback_timeout")
         self._callbacks: dict[str, list[Callable[..., Any]]] | None = None
-        self._progress: tuple[Callable[..., Any], ...] = ()
+        self._progress: Callable[..., Any] | None = None
         self._status = PENDING
         self._scope: anyio.CancelScope | None = None
         self._task: Any = None

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from .state import OperationState
 
 
-_stuck_after: float | None = None
+limit: float | None = None
+"""How long an operation may take to stop, in seconds, before it is reported."""
 
 
 def set_stuck_after(seconds: float | timedelta | None) -> None:
@@ -30,20 +31,20 @@ def set_stuck_after(seconds: float | timedelta | None) -> None:
         TypeError: If it is no time span.
         ValueError: If it is zero, negative or NaN.
     """
-    global _stuck_after
-    _stuck_after = None if seconds is None else positive_seconds(seconds, "stuck_after")
+    global limit
+    limit = None if seconds is None else positive_seconds(seconds, "stuck_after")
 
 
 def stuck_is_reported() -> bool:
     """Tell whether operations that do not stop are reported."""
-    return _stuck_after is not None
+    return limit is not None
 
 
-def watch_for_stuck(operation: OperationState) -> None:
+def watch(operation: OperationState) -> None:
     """Start the clock for an operation that was just told to stop."""
-    if _stuck_after is None or operation._stuck_timer is not None:
+    if limit is None or operation._stuck_timer is not None:
         return
-    backend, loop, seconds = operation._backend, operation._loop, _stuck_after
+    backend, loop, seconds = operation._backend, operation._loop, limit
     when = backend.now(loop) + seconds
     operation._stuck_timer = backend.call_at(loop, when, lambda: _report(operation, seconds))
 
