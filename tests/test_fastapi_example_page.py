@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Generator
 from typing import TYPE_CHECKING
@@ -60,10 +61,10 @@ def test_a_report(visitor: Visitor, example: Example) -> None:
     assert min(took) < 1
     row = visitor.row("write_report").first
     bar = row.locator("progress")
-    expect(row.locator("[data-cell=message]")).to_have_text("page 2 of 40")
+    expect(row.locator("[data-cell=message]")).to_have_text(re.compile(r"page \d+ of 40"))
     before = float(bar.evaluate("bar => bar.value"))
-    expect(row.locator("[data-cell=message]")).to_have_text("page 4 of 40")
-    assert float(bar.evaluate("bar => bar.value")) > before > 0
+    visitor.page.wait_for_function("([bar, before]) => bar.value > before", arg=[bar.element_handle(), before])
+    assert before > 0
     visitor.page.get_by_role("button", name="Cancel these").click()
     visitor.page.get_by_label("Message").fill("wrong year")
     visitor.page.get_by_role("button", name="Tell to stop").click()

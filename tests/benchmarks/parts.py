@@ -63,9 +63,7 @@ TIMES = 20
 Act = Callable[[OperationRegistry, list[Cancelable]], Awaitable[object]]
 
 
-def registry(
-    act: Callable[[OperationRegistry, list[Cancelable]], Awaitable[object]],
-) -> Callable[[int], Awaitable[float]]:
+def registry(act: Act) -> Callable[[int], Awaitable[float]]:
     """Do something with a registry that holds so many operations."""
 
     async def measure(size: int) -> float:

@@ -7,7 +7,7 @@ import contextvars
 import gc
 import traceback
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
 
@@ -22,7 +22,8 @@ _scope_type: type[anyio.CancelScope] | None = None
 class AsyncioBackend(Backend):
     """An operation on an asyncio event loop."""
 
-    current_task = staticmethod(asyncio.current_task)
+    # asyncio's own, since a function around it takes as long again on the hot path
+    current_task: ClassVar[Callable[[], asyncio.Task[Any] | None]] = staticmethod(asyncio.current_task)  # pyright: ignore[reportIncompatibleMethodOverride]
 
     @staticmethod
     def now(loop: asyncio.AbstractEventLoop) -> float:
