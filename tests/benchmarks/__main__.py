@@ -28,7 +28,7 @@ import shared_store
 import sources
 import streams
 import subjects
-from measuring import LOOPS, Row, measure
+from measuring import LOOPS, Row, measure_in_calm
 from report import Findings
 
 PARTS = ("rows", "growth", "served", "redis")
@@ -72,7 +72,7 @@ async def _measure_all(
 ) -> None:
     for row in rows:
         findings.progress(f"{loop}: {row.path}")
-        findings.results.append(await measure(peers.with_peers(row), loop, quick, former))
+        findings.results.append(await measure_in_calm(row, loop, quick, former))
 
 
 def _on(loop: str) -> dict[str, Any]:

@@ -183,7 +183,7 @@ ROWS = [
         cancel_operations,
         cancel_scopes,
         "ms",
-        rounds=3,
+        rounds=9,
     ),
     Row("memory of a live operation", "a bare scope", 1000, live_operation, live_scope, "B", difference=True, rounds=1),
     Row(

@@ -11,6 +11,8 @@ from measuring import without_collections
 
 STEEPEST = 1.15
 """The exponent that is still called linear: what no longer fits into a cache of the processor takes longer."""
+LIKE_RAW = 0.05
+"""How much steeper a curve may be than the raw way beside it, where that is steeper than linear itself."""
 FLATTEST = 0.15
 """The exponent that is still called constant."""
 
@@ -48,6 +50,8 @@ class Growth:
     subject: str
     curve: Curve
     points: dict[int, float] = field(default_factory=dict[int, float])
+    raw: float = 0.0
+    """The exponent of the steepest raw way beside it."""
 
     @property
     def exponent(self) -> float:
@@ -57,7 +61,8 @@ class Growth:
     @property
     def is_fine(self) -> bool:
         """Whether it grows as it should."""
-        return not self.curve.ours or self.exponent <= (FLATTEST if self.curve.level else STEEPEST)
+        steepest = FLATTEST if self.curve.level else max(STEEPEST, self.raw + LIKE_RAW)
+        return not self.curve.ours or self.exponent <= steepest
 
 
 def exponent(points: dict[int, float]) -> float:
@@ -91,6 +96,9 @@ async def grow(subject: Subject, quick: bool) -> list[Growth]:
                 with without_collections():
                     took = await growth.curve.measure(size)
                 growth.points[size] = min(took, growth.points.get(size, math.inf))
+    steepest = max((growth.exponent for growth in found if not growth.curve.ours), default=0.0)
+    for growth in found:
+        growth.raw = steepest
     return found
 
 

@@ -16,6 +16,8 @@ Work = Callable[[], Awaitable[float]]
 LOOPS = ("asyncio", "uvloop", "trio")
 NOISE = 0.25
 """How far the middle half of the raw way's rounds may lie apart, as a share of their median."""
+AGAIN = 2
+"""How often a row is measured again at most, where the machine was too busy."""
 QUIETLY: dict[str, Any] = {"move_on": True}
 """How an operation is left without an exception; empty for a version that has no way."""
 
@@ -133,6 +135,18 @@ async def measure(row: Row, loop: str, quick: bool, former: Callable[[str], Mapp
         for name, value in found.items() if number else ():
             samples.setdefault(name, []).append(value)
     return Result(row, loop, samples)
+
+
+async def measure_in_calm(
+    row: Row, loop: str, quick: bool, former: Callable[[str], Mapping[str, float]] | None
+) -> Result:
+    """Measure, and where the machine was too busy once or twice more; return what the calmest time gave."""
+    result = await measure(row, loop, quick, former)
+    for _ in range(0 if quick else AGAIN):
+        if not result.is_noisy:
+            break
+        result = min(result, await measure(row, loop, quick, former), key=lambda each: each.spread)
+    return result
 
 
 def per_call(block: Callable[[int], Awaitable[None]], times: int = 300) -> Work:

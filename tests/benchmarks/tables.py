@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from growth import STEEPEST
+
 if TYPE_CHECKING:
     from growth import Growth
     from measuring import Result
@@ -104,4 +106,6 @@ def straight(growth: Growth) -> str:
     if not growth.curve.ours:
         return "the raw way"
     kind = "constant" if growth.curve.level else "linear"
-    return kind if growth.is_fine else f"**steeper than {kind}**"
+    if not growth.is_fine:
+        return f"**steeper than {kind}**"
+    return kind if growth.curve.level or growth.exponent <= STEEPEST else "as steep as the raw way"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import math
 import sys
 from pathlib import Path
 
@@ -12,10 +13,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # as Python does for a program
 
+import measuring
 import predecessor
 import report
 from growth import Curve, Growth, Subject, exponent, grow, larger_half
-from measuring import Result, Row, Work, measure, per_call, spread
+from measuring import Result, Row, Work, measure, measure_in_calm, per_call, spread
 from served import Load, load_line, median, parsed
 from tables import NOTHING, Table, alternatives, budget, straight
 
@@ -88,6 +90,39 @@ async def test_rounds_are_taken_in_turns_and_the_first_does_not_count() -> None:
 
 
 @pytest.mark.loops("asyncio")
+@pytest.mark.parametrize(
+    ("quick", "times", "taken"), [(False, ["noisy", "calm", "later"], "calm"), (True, ["noisy", "calm"], "noisy")]
+)
+async def test_a_busy_machine_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, quick: bool, times: list[str], taken: str
+) -> None:
+    """A noisy row is measured again, and the calmest time counts; a quick run takes what comes."""
+    found = {"noisy": result(6.0, [10, 20, 10, 20, 15]), "calm": result(6.0, [10] * 5), "later": result(6.0, [9] * 5)}
+    results = iter(times)
+
+    async def prepared(*_: object) -> Result:
+        return found[next(results)]
+
+    monkeypatch.setattr(measuring, "measure", prepared)
+    assert await measure_in_calm(found["calm"].row, "asyncio", quick, None) is found[taken]
+
+
+@pytest.mark.loops("asyncio")
+async def test_a_machine_that_stays_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the third time the calmest counts, and is told to be noisy."""
+    found = [result(6.0, [10, 10 + more, 10, 10 + more, 10 + more / 2]) for more in (20, 6, 10)]
+    results = iter(found)
+
+    async def prepared(*_: object) -> Result:
+        return next(results)
+
+    monkeypatch.setattr(measuring, "measure", prepared)
+    assert await measure_in_calm(found[0].row, "asyncio", False, None) is found[1]
+    assert found[1].is_noisy
+    assert next(results, None) is None
+
+
+@pytest.mark.loops("asyncio")
 async def test_time_of_one_call() -> None:
     """What is measured is divided by the repetitions, in microseconds of CPU time: sleeping takes next to none."""
     repeated: list[int] = []
@@ -128,6 +163,29 @@ def test_verdict_on_a_curve(curve: Curve, steepness: float, verdict: str) -> Non
     """A curve of ours may be linear, or level where it says so; a raw way may be what it is."""
     assert straight(growth(curve, steepness)) == verdict
     assert growth(curve, steepness).is_fine is not verdict.startswith("**")
+
+
+def test_a_raw_way_that_is_steep_itself() -> None:
+    """What is built on a way that is steeper than linear may be as steep, and no steeper."""
+    ours, steeper = (Curve(name, lambda size: nothing()) for name in ("ours", "steeper"))
+    like_raw, beyond = growth(ours, 1.3), growth(steeper, 1.4)
+    like_raw.raw = beyond.raw = 1.28
+    assert [straight(like_raw), straight(beyond)] == ["as steep as the raw way", "**steeper than linear**"]
+
+
+@pytest.mark.loops("asyncio")
+async def test_growth_knows_the_raw_way_beside_it() -> None:
+    """Each curve of a subject is told how steep the raw one is."""
+
+    async def steep(size: int) -> float:
+        return math.pow(size, 1.5)
+
+    async def straight_on(size: int) -> float:
+        return float(size)
+
+    curves = (Curve("ours", straight_on), Curve("raw", steep, ours=False))
+    found = await grow(Subject("things", "", "", (1, 10, 100), curves), False)
+    assert [each.raw for each in found] == pytest.approx([1.5, 1.5])
 
 
 @pytest.mark.loops("asyncio")

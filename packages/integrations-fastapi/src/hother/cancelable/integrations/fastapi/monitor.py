@@ -241,8 +241,12 @@ class Monitor(Channel):
             await watcher.stop()
 
     def close(self) -> Awaitable[None] | None:
-        """Let go of the server, which holds the scope, which holds this; return what is left to wait for."""
+        """Let go of the scope, which holds this, and of the server, which holds the scope; return what is left to do.
+
+        A request that refers to itself would wait for a pass of the garbage collector, with all that it holds.
+        """
         self.over = True
+        self._scope = {}
         self._receive = self._send = _refuse
         if self._disconnect is None:
             self._disconnect = HTTP_DISCONNECT if self._http else WEBSOCKET_DISCONNECT

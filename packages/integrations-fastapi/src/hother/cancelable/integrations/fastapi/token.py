@@ -70,17 +70,21 @@ def _install_between(
     receive, send = inside._receive, inside._send
     monitor = Monitor(request.scope, receive, send, body_was_read=getattr(request, "_stream_consumed", False))
 
-    async def silence(
+    async def close(
         kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        if error is None or not (monitor.left and is_only_disconnect(error)):
-            return False
-        if not monitor.started:
-            await answer_base_http_middleware(receive, send)
-        return True
+        try:
+            if error is None or not (monitor.left and is_only_disconnect(error)):
+                return False
+            if not monitor.started:
+                await answer_base_http_middleware(receive, send)
+            return True
+        finally:
+            if (rest := monitor.close()) is not None:
+                await rest
 
     inside._receive, inside._send = monitor.receive, monitor.send
     request.scope[SCOPE_KEY] = monitor
     until_response.push_async_callback(monitor.stop)
-    until_end.push_async_exit(silence)
+    until_end.push_async_exit(close)
     return monitor
