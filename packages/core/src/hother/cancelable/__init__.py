@@ -24,7 +24,6 @@ from .core import (
     Fire,
     ManualCancelation,
     Observer,
-    OperationOptions,
     OperationStatus,
     ParentCancelation,
     ProgressCallback,
@@ -93,6 +92,7 @@ if TYPE_CHECKING:
 
     from .core import (
         OperationContext,
+        OperationOptions,
         cancelable,
         cancelable_combine,
         cancelable_method,

@@ -39,7 +39,7 @@ from .operation import Cancelable
 from .reason import CancelationReason, OperationStatus
 from .seconds import positive_seconds
 from .source import CancelationSource, Disarm, require_distinct
-from .state import OperationOptions, require
+from .state import require
 from .stuck import set_stuck_after
 from .token import CancelationToken, request_cancel
 
@@ -121,6 +121,7 @@ if TYPE_CHECKING:
         with_current_operation,
         with_timeout,
     )
+    from .options import OperationOptions
     from .stepping import end_steps, entered_here, postponed, step
 else:
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 from .injection import Injector
 from .operation import Cancelable
-from .state import OperationOptions
+from .options import OperationOptions
 from .stepping import stepwise
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -13,7 +13,7 @@ from .current import current, current_operation
 from .decorating import checked_options, decorated, decorator, disguised, name_of, named, require_coroutine_function
 from .injection import Injector
 from .operation import Cancelable
-from .state import OperationOptions, TokenOptions
+from .options import OperationOptions, TokenOptions
 from .token import CancelationToken
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ from .reason import PENDING
 from .seconds import positive_seconds
 from .siblings import load
 from .source import CancelationSource, require_distinct
-from .state import OperationOptions, TimeoutOptions, TokenOptions, require
+from .state import require
 from .stopping import Stoppable
 from .threads import run_in_thread
 from .token import CancelationToken
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from hother.cancelable.streams import CancelableAsyncIterator, StreamOptions
+
+    from .options import OperationOptions, TimeoutOptions, TokenOptions
 
 P = ParamSpec("P")
 T = TypeVar("T")

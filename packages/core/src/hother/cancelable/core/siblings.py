@@ -24,6 +24,7 @@ SIBLINGS: dict[str, tuple[str, str]] = {
 
 LATE: dict[str, str] = {
     "OperationContext": ".context",
+    "OperationOptions": ".options",
     "TaskBeside": ".beside",
     "cancelable": ".decorators",
     "cancelable_combine": ".decorators",

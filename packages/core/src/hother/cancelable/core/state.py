@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypedDict
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from .cause import Cause
 from .ids import new_id
@@ -25,36 +25,6 @@ if TYPE_CHECKING:
     from .operation import Cancelable
     from .parents import ParentLink
     from .sourcing import RunningSources
-
-
-class CommonOptions(TypedDict, total=False):
-    """What every factory takes besides its own arguments; see `Cancelable`."""
-
-    name: str | None
-    operation_id: str | None
-    parent: Cancelable | None
-    metadata: dict[str, Any] | None
-    sources: Sequence[CancelationSource]
-    register_globally: bool
-    detached: bool
-    move_on: bool
-    callback_timeout: float | timedelta
-
-
-class TimeoutOptions(CommonOptions, total=False):
-    """What `Cancelable.with_timeout` takes besides the timeout."""
-
-    token: CancelationToken | None
-
-
-class TokenOptions(CommonOptions, total=False):
-    """What `Cancelable.with_token` takes besides the token."""
-
-    timeout: float | timedelta | None
-
-
-class OperationOptions(TimeoutOptions, TokenOptions, total=False):
-    """What `Cancelable` takes."""
 
 
 NO_SOURCES: Final[tuple[CancelationSource, ...]] = ()
