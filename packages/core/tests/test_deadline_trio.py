@@ -7,6 +7,7 @@ import threading
 import anyio
 import pytest
 import trio
+import trio.testing
 
 from hother.cancelable import Cancelable, CancelationReason, ParentCancelation, TimeoutCancelation
 
@@ -53,3 +54,20 @@ def test_another_thread_asks_when_the_deadline_has_passed() -> None:
         return asking.answers
 
     assert anyio.run(main, backend="trio") == [CancelationReason.TIMEOUT]
+
+
+def test_another_loop_asks_whose_clock_is_ahead() -> None:
+    """What another loop of trio thinks the time to be says nothing of the deadline."""
+
+    async def main() -> tuple[bool, bool]:
+        async with Cancelable.with_timeout(60) as operation:
+            clock = trio.testing.MockClock()
+            clock.jump(1e12)
+
+            async def ask() -> bool:
+                return operation.cancel_requested
+
+            answer = await anyio.to_thread.run_sync(lambda: trio.run(ask, clock=clock))
+        return answer, operation.is_completed
+
+    assert anyio.run(main, backend="trio") == (False, True)

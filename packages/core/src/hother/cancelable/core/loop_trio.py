@@ -67,11 +67,12 @@ class TrioBackend(Backend):
         return traceback.format_list([traceback.FrameSummary(*place(f, line)) for f, line in frames])
 
 
-def _cancel_called(scope: anyio.CancelScope) -> bool:
-    try:
+def _cancel_called(scope: anyio.CancelScope, loop: trio.lowlevel.TrioToken) -> bool:
+    asking = running_backend()
+    if asking is not None and asking[1] is loop:
         return scope.cancel_called
-    except RuntimeError:  # asked outside trio
-        return False
+    # in another thread, which may run a loop of its own, the property would look at that one's clock and cancel there
+    return bool(getattr(getattr(scope, "_CancelScope__original", None), "_cancel_called", False))
 
 
 async def _call_at(when: float, callback: Callable[[], None], scope: trio.CancelScope) -> None:
@@ -100,9 +101,9 @@ class _DeadlineRelay:
     def _settle(self) -> None:
         """Record the deadline, if the scope knows of it and nobody else does."""
         scope = self._operation._scope
-        if scope is not None and not self._cancelled and _cancel_called(scope):
+        if scope is not None and not self._cancelled and _cancel_called(scope, self._operation._loop):
             self._operation._token._facts.pop("settle", None)
-            asking = running_backend()  # whoever it is may ask in another thread
+            asking = running_backend()
             self._operation._request_timeout(None if asking is None else asking[1])
 
     def _heard(self) -> None:
