@@ -5,14 +5,12 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import AsyncGenerator, Iterator
-from typing import Annotated
 
 import anyio
 import pytest
-from fastapi import Depends, FastAPI, Request
+from fastapi import FastAPI, Request
 from starlette.responses import Response
 
-from hother.cancelable import Cancelable
 from hother.cancelable.integrations.fastapi import (
     cancelable_dependency,
     cancelable_streaming_response,
@@ -38,15 +36,16 @@ async def _items() -> AsyncGenerator[bytes, None]:
 
 
 def _app(*, middleware: bool) -> FastAPI:
+    """Return an app without dependencies: the worker threads that run them let go of a request a moment later."""
     app = make_app(middleware=middleware)
 
     @app.get("/token")
-    async def token(request: Request) -> bool:  # not as a dependency: a worker thread would let go a moment later
+    async def token(request: Request) -> bool:
         return get_request_token(request).is_cancelled
 
     @app.get("/operation")
-    async def operation(operation: Annotated[Cancelable, Depends(cancelable_dependency)]) -> bool:
-        async with operation:
+    async def operation(request: Request) -> bool:
+        async with cancelable_dependency(request):
             await anyio.lowlevel.checkpoint()
         return True
 
@@ -56,8 +55,8 @@ def _app(*, middleware: bool) -> FastAPI:
         return True
 
     @app.get("/stream")
-    async def stream(operation: Annotated[Cancelable, Depends(cancelable_dependency)]) -> Response:
-        return cancelable_streaming_response(_items(), operation)
+    async def stream(request: Request) -> Response:
+        return cancelable_streaming_response(_items(), cancelable_dependency(request))
 
     return app
 
