@@ -39,7 +39,8 @@ def test_any_worker_lists_all(workers: Workers) -> None:
     first = next(iter(workers.connections.values()))
     until(lambda: all(record["progress"]["time"] > started for record in first.listing("list")))
     for each in workers.connections.values():
-        pids = {worker["id"]: worker["pid"] for worker in each.ask("GET", "/workers")}
+        there = [worker for worker in each.ask("GET", "/workers") if worker["state"] != "lost"]  # on a busy machine
+        pids = {worker["id"]: worker["pid"] for worker in there}
         assert sorted(pids.values()) == sorted(workers.connections)
         for attempt in range(3):
             records = each.listing("list")
