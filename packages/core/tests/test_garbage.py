@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import gc
 import weakref
@@ -18,6 +19,7 @@ from hother.cancelable import (
     CancelationError,
     CancelationSource,
     CancelationToken,
+    ManualCancelation,
     ParentCancelation,
     current_operation,
 )
@@ -240,6 +242,25 @@ async def test_everything_dies_at_once(ending: Ending) -> None:
     await _run(ending, watch)
     assert watched
     assert [name for name, ref in watched if ref() is not None] == []
+
+
+async def _ends_by_its_operation() -> None:
+    async with Cancelable() as operation:
+        await operation.cancel()
+        await checkpoint()
+
+
+@pytest.mark.loops("asyncio", "eager", "uvloop")
+@pytest.mark.usefixtures("no_collector")
+async def test_a_task_that_it_ends_dies_at_once() -> None:
+    """The exception that ends a task, which the task holds, does not hold the task."""
+    task = asyncio.create_task(_ends_by_its_operation())
+    with contextlib.suppress(ManualCancelation):
+        await task
+    ended = weakref.ref(task)
+    del task
+    await checkpoint()
+    assert ended() is None
 
 
 def _is_ours(each: object) -> bool:

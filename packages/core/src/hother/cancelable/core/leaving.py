@@ -105,7 +105,7 @@ def leave(
         raise error
     finally:
         error.__context__ = context
-        del error, context, exc, leaving
+        del error, context, exc, leaving, task
 
 
 def _exception_for(operation: OperationState, task: Any, cause: Cause) -> BaseException:
