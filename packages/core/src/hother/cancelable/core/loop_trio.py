@@ -67,9 +67,8 @@ class TrioBackend(Backend):
         return traceback.format_list([traceback.FrameSummary(*place(f, line)) for f, line in frames])
 
 
-def _cancel_called(scope: anyio.CancelScope, loop: trio.lowlevel.TrioToken) -> bool:
-    asking = running_backend()
-    if asking is not None and asking[1] is loop:
+def _cancel_called(scope: anyio.CancelScope, *, is_here: bool) -> bool:
+    if is_here:
         return scope.cancel_called
     # in another thread, which may run a loop of its own, the property would look at that one's clock and cancel there
     return bool(getattr(getattr(scope, "_CancelScope__original", None), "_cancel_called", False))
@@ -100,11 +99,12 @@ class _DeadlineRelay:
 
     def _settle(self) -> None:
         """Record the deadline, if the scope knows of it and nobody else does."""
-        scope = self._operation._scope
-        if scope is not None and not self._cancelled and _cancel_called(scope, self._operation._loop):
+        scope, asking = self._operation._scope, running_backend()
+        here = None if asking is None else asking[1]
+        is_here = here is self._operation._loop
+        if scope is not None and not self._cancelled and _cancel_called(scope, is_here=is_here):
             self._operation._token._facts.pop("settle", None)
-            asking = running_backend()
-            self._operation._request_timeout(None if asking is None else asking[1])
+            self._operation._request_timeout(here)
 
     def _heard(self) -> None:
         post(self._operation._loop, self._start)
