@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .callbacks import as_one
+from .observer import add_all
 from .reason import PENDING
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def _add(whole: Cancelable, part: Cancelable) -> None:
     if part._timeout is not None and (whole._timeout is None or part._timeout < whole._timeout):
         whole._timeout = part._timeout
     if part._observers:
-        whole._observers = tuple(dict.fromkeys(whole._observers + part._observers))
+        add_all(whole, part)
     if part._metadata is not None:
         whole._metadata = {**(whole._metadata or {}), **part._metadata}
     if part._callbacks is not None:

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from .callbacks import ErrorCallback, ProgressCallback, StatusCallback, as_one, checked, log_failure, settle
 from .lifecycle import Lifecycle
-from .observer import everywhere, notify
+from .observer import notify
 
 
 class Followed(Lifecycle):
@@ -68,5 +68,5 @@ class Followed(Lifecycle):
             else:
                 if result is not None:
                     await settle(follow, result)
-        if everywhere or self._observers:
+        if self._observers:
             notify(self, "progress_reported", message, metadata)

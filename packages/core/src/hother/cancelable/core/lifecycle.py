@@ -18,7 +18,7 @@ from .current import current
 from .leaving import judge, leave, text_of
 from .listening import Listening
 from .log import logger
-from .observer import everywhere, notify
+from .observer import notify
 from .parents import cancelled_above, link_to_ancestors, may_enclose, place_under, tell_children
 from .reason import CANCELLED, COMPLETED, FAILED, PENDING, RUNNING, OperationStatus
 from .sourcing import RunningSources
@@ -48,7 +48,7 @@ class Lifecycle(Listening):
         self._scope = scope = backend.new_scope()
         scope.__enter__()
         self._previous = current.set(self)
-        if everywhere or self._observers:
+        if self._observers:
             notify(self, "operation_started")
         self._token._listeners[self] = True
         facts = self._token._facts
@@ -90,7 +90,7 @@ class Lifecycle(Listening):
         else:
             own = self._conclude(leaving, requested, outer)
         try:
-            if everywhere or self._observers:
+            if self._observers:
                 notify(self, "operation_ended")
             if self._callbacks is not None:
                 await self._finish(leaving)
@@ -155,7 +155,7 @@ class Lifecycle(Listening):
                 self._running_sources.abandon()
             self._error = "RuntimeError: left in another task"
             self._end(FAILED, self._token._seal())
-            if everywhere or self._observers:
+            if self._observers:
                 notify(self, "operation_ended")
             self._mark_left()
         else:  # back in its own task, which alone can close what it has opened

@@ -9,7 +9,7 @@ from . import stuck
 from .cause import Cause
 from .listeners import Outbox, propagate
 from .loops import Loop
-from .observer import everywhere, notify
+from .observer import notify
 from .parents import link_to_ancestors, may_enclose
 from .reason import CancelationReason
 from .state import OperationState
@@ -56,7 +56,7 @@ class Listening(OperationState):
                 return None
             if len(own._listeners) > 1 or not own._listeners.pop(self, False):
                 return own  # somebody else waits for it, too
-        if everywhere or self._observers:
+        if self._observers:
             notify(self, "cancel_requested", cause)
         if self._loop is here:  # as `deliver` does; most requests take this path
             self._deliver()
@@ -75,7 +75,7 @@ class Listening(OperationState):
             self._refresh()
         if stuck.limit is not None:
             stuck.watch(self)
-        if everywhere or self._observers:
+        if self._observers:
             notify(self, "cancel_delivered")
 
     def _set_deadline(self, when: float) -> None:

@@ -11,7 +11,6 @@ import trio
 
 from .backend import running_backend
 from .loops import Backend, Timer, place, post
-from .observer import everywhere
 from .stuck import stuck_is_reported
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ class _DeadlineRelay:
         self._cancelled = False
         operation._token._facts["on_listen"] = self._heard
         operation._token._facts["settle"] = self._settle
-        if len(operation._token._listeners) > 1 or everywhere or operation._observers or stuck_is_reported():
+        if len(operation._token._listeners) > 1 or operation._observers or stuck_is_reported():
             self._start()
 
     def _settle(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .log import logger
@@ -62,7 +63,7 @@ def facts_of(
 
 
 everywhere: list[Observer] = []
-"""The observers of all operations."""
+"""The observers of all operations. Operations without others hold this very list, so that one look at it tells."""
 _process_wide: tuple[Observer, ...] = ()
 
 
@@ -112,13 +113,23 @@ def remove_observer(observer: Observer) -> None:
 
 def observe(operation: OperationState, observer: Observer) -> None:
     """Have an observer told of one operation from now on; of nothing twice."""
-    if observer not in operation._observers:
-        operation._observers += (observer,)
+    own = _own(operation)
+    if observer not in own:
+        operation._observers = (*own, observer)
 
 
 def stop_observing(operation: OperationState, observer: Observer) -> None:
     """Have an observer told of one operation no more."""
-    operation._observers = tuple(each for each in operation._observers if each is not observer)
+    operation._observers = tuple(each for each in _own(operation) if each is not observer) or everywhere
+
+
+def add_all(operation: OperationState, other: OperationState) -> None:
+    """Have the observers of another operation told of this one, too."""
+    operation._observers = tuple(dict.fromkeys((*_own(operation), *_own(other)))) or everywhere
+
+
+def _own(operation: OperationState) -> Sequence[Observer]:
+    return () if operation._observers is everywhere else operation._observers
 
 
 def notify(operation: OperationState, event: str, *args: object) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from .cause import Cause
 from .ids import new_id
-from .observer import Observer, process_wide
+from .observer import Observer, everywhere, process_wide
 from .reason import CANCELLED, COMPLETED, PENDING, RUNNING
 from .seconds import positive_seconds
 from .source import CancelationSource, require_distinct
@@ -107,7 +107,7 @@ class OperationState:
         self._token = CancelationToken()
         self._tokens: tuple[CancelationToken, ...] = () if token is None else (token,)
         self._sources: tuple[CancelationSource, ...] = () if sources is NO_SOURCES else _checked_sources(sources)
-        self._observers: tuple[Observer, ...] = process_wide() if register_globally else ()
+        self._observers: Sequence[Observer] = process_wide() if register_globally else everywhere
         self._detached = detached
         self._move_on = move_on
         self._callback_timeout = positive_seconds(callback_timeout, "callback_timeout")
