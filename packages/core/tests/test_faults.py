@@ -22,6 +22,7 @@ from hother.cancelable import (
     add_observer,
     remove_observer,
 )
+from hother.cancelable.core import has_listeners
 
 HOUR = 3600
 EXITS = [SystemExit, KeyboardInterrupt]
@@ -58,7 +59,7 @@ async def test_a_callback_that_exits(event: str, exits: type[BaseException]) -> 
     assert not operation.is_running
     assert operation.context.end_time is not None
     assert not token._listeners
-    assert not operation.token._listeners
+    assert not has_listeners(operation.token)
     await anyio.lowlevel.checkpoint()
 
 

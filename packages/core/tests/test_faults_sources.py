@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from hother.cancelable import Cancelable, CancelationReason, CancelationSource
-from hother.cancelable.core import Disarm, Fire
+from hother.cancelable.core import Disarm, Fire, has_listeners
 
 
 class Broken(CancelationSource):
@@ -56,7 +56,7 @@ async def test_a_source_that_raises(at: str, error: BaseException, caplog: pytes
     told |= {type(record.exc_info[1]) for record in caplog.records if record.exc_info}
     assert type(error) in told
     assert not operation.is_running
-    assert not operation.token._listeners
+    assert not has_listeners(operation.token)
     assert beside[0].log == ["arm", "disarm"]
     assert len(beside[1].log) in {0, 1, 3}
     assert not any("_used_by" in vars(source) for source in (broken, *beside))

@@ -19,7 +19,7 @@ from hother.cancelable import (
     ShutdownCancelation,
     current_operation,
 )
-from hother.cancelable.core import ids, state
+from hother.cancelable.core import has_listeners, ids, state
 
 
 class Silent(CancelationSource):
@@ -212,7 +212,7 @@ async def test_cancel_after_exit() -> None:
     await token.cancel("too late")
     assert not operation.cancel_requested
     assert not operation.token.is_cancelled
-    assert not operation.token._listeners
+    assert not has_listeners(operation.token)
     assert operation.is_completed
     assert operation.context.cancel_reason is None
 

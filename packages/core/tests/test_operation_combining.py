@@ -17,6 +17,7 @@ from hother.cancelable import (
     Observer,
     TimeoutCancelation,
 )
+from hother.cancelable.core import has_listeners
 
 
 class Signalled(CancelationSource):
@@ -39,7 +40,7 @@ async def test_any_token_ends_the_whole() -> None:
             async with parts[0].combine(*parts[1:]):
                 await tokens[number].cancel("that one")
                 await anyio.sleep_forever()
-        assert not any(token._listeners for token in tokens)
+        assert not any(has_listeners(token) for token in tokens)
 
 
 async def test_cancelling_a_part_ends_the_whole() -> None:
@@ -69,7 +70,7 @@ async def test_cancelling_the_whole_leaves_the_parts_alone() -> None:
     assert not token.is_cancelled
     for part in parts:
         assert not part.cancel_requested
-        assert not part.token._listeners
+        assert not has_listeners(part.token)
         async with part:
             pass
         assert part.is_completed

@@ -22,6 +22,7 @@ from hother.cancelable import (
     CancelationReason,
     CancelationToken,
 )
+from hother.cancelable.core import has_listeners
 
 THREADS = 8
 LOOPS: list[dict[str, Any]] = [
@@ -220,7 +221,7 @@ def test_eight_threads_against_four_loops(nightly: bool) -> None:
     assert storm.lost == []
     for token in storm.all:
         token.cancel_sync("the end")
-    assert not any(token._listeners for token in storm.all)
+    assert not any(has_listeners(token) for token in storm.all)
     for intruder in storm.intruders:
         assert intruder.calls.total() == len(intruder.calls) == intruder.registered
     total = functools.reduce(Counter.__add__, storm.seen)

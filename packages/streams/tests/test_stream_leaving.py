@@ -11,7 +11,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from hother.cancelable import Cancelable, CancelationToken, cancelable_stream, current_operation
-from hother.cancelable.core import current_loop
+from hother.cancelable.core import current_loop, has_listeners
 from hother.cancelable.streams import CancelableAsyncIterator
 
 from .shared import Source, count, every_way, settle, stream_maker
@@ -38,7 +38,7 @@ async def test_a_break_out_of_a_bare_loop(way: str, caplog: pytest.LogCaptureFix
     (operation,) = set(source.operations)
     assert operation is not None
     assert operation.is_completed
-    assert len(operation.token._listeners) == 0
+    assert not has_listeners(operation.token)
     assert (current_operation(), anyio.current_effective_deadline()) == (None, float("inf"))
     assert caplog.records == []
 
@@ -59,7 +59,7 @@ async def test_a_break_inside_async_with(way: str) -> None:
         assert _tasks() == tasks
         assert [number async for number in stream] == []
     assert stream.operation.is_completed
-    assert len(stream.operation.token._listeners) == 0
+    assert not has_listeners(stream.operation.token)
 
 
 @every_way

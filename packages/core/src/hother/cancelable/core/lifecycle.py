@@ -50,9 +50,9 @@ class Lifecycle(Listening):
         self._previous = current.set(self)
         if self._observers:
             notify(self, "operation_started")
-        self._token._listeners[self] = True
         facts = self._token._facts
-        if self._tokens or self._parent is not None or len(facts) > ("operation id" in facts):
+        facts["operation"] = self
+        if self._tokens or self._parent is not None or len(facts) > 1 + ("operation id" in facts):
             self._connect()
         if self._timeout is not None:
             self._set_deadline(self._deadline)
@@ -134,7 +134,7 @@ class Lifecycle(Listening):
         if self._parent is not None and not self._links and not may_enclose(self._parent, self):
             link_to_ancestors(self)  # taken over by a task that the parent's scope may not enclose
         if (cause := self._token.cause) is not None:
-            scope.cancel(cause.message or cause.reason)
+            scope.cancel(cause.message)
         elif self._timeout is not None:
             self._set_deadline(self._deadline)
         if self._running_sources is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import anyio
 
@@ -41,9 +41,13 @@ class Listener(Protocol):
         """React on the loop `here`, else join the outbox; return a token that is cancelled with this one."""
 
 
+NOBODY: Final[dict[Listener, bool]] = {}
+"""The listeners of a token that has had none. Stays empty."""
+
+
 def has_listeners(token: CancelationToken) -> bool:
     """Tell whether anybody would be told now: an operation that runs, a callback, a waiting task, a linked token."""
-    return bool(token._listeners)
+    return "operation" in token._facts or bool(token._facts.get("listeners"))
 
 
 def propagate(token: CancelationToken, cause: Cause, here: Loop | None) -> None:
@@ -59,9 +63,10 @@ def propagate(token: CancelationToken, cause: Cause, here: Loop | None) -> None:
     cancelled = [token]
     interruption: BaseException | None = None
     for token in cancelled:  # it grows on the way
-        listeners = token._listeners
-        for listener in list(listeners):
-            if listeners.pop(listener, False):
+        facts = token._facts
+        operation, others = facts.pop("operation", None), facts.get("listeners", NOBODY)
+        for listener in (operation, *others):
+            if listener is not None and (listener is operation or others.pop(listener, False)):
                 try:
                     linked = listener._told(token, cause, here, outbox)
                 except BaseException as error:  # a callback was interrupted: the others come first all the same

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import stuck
 from .cause import Cause
-from .listeners import Outbox, propagate
+from .listeners import NOBODY, Outbox, propagate
 from .loops import Loop
 from .observer import notify
 from .parents import link_to_ancestors, may_enclose
@@ -35,9 +35,9 @@ class Listening(OperationState):
 
     def _disconnect(self) -> None:
         """Take back every registration and timer."""
-        self._token._listeners.pop(self, None)
+        self._token._facts.pop("operation", None)
         for token in self._tokens:
-            token._listeners.pop(self, None)
+            token._facts.get("listeners", NOBODY).pop(self, None)
         for link in self._links:
             link.remove()
         self._links = ()
@@ -54,7 +54,7 @@ class Listening(OperationState):
         if token is not own:
             if not own._record(cause):
                 return None
-            if len(own._listeners) > 1 or not own._listeners.pop(self, False):
+            if "listeners" in own._facts or own._facts.pop("operation", None) is None:
                 return own  # somebody else waits for it, too
         if self._observers:
             notify(self, "cancel_requested", cause)
@@ -70,7 +70,7 @@ class Listening(OperationState):
         if self._scope is None:
             return
         cause: Cause = facts["cause"]
-        self._scope.cancel(cause.message or cause.reason._value_)
+        self._scope.cancel(cause.message)
         if "context" in facts:
             self._refresh()
         if stuck.limit is not None:

@@ -91,9 +91,10 @@ class _DeadlineRelay:
         self._when = when
         self._timer: Timer | None = None
         self._cancelled = False
-        operation._token._facts["on_listen"] = self._heard
-        operation._token._facts["settle"] = self._settle
-        if len(operation._token._listeners) > 1 or operation._observers or stuck_is_reported():
+        facts = operation._token._facts
+        facts["on_listen"] = self._heard
+        facts["settle"] = self._settle
+        if facts.get("listeners") or operation._observers or stuck_is_reported():
             self._start()
 
     def _settle(self) -> None:

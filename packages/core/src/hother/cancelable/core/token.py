@@ -50,11 +50,10 @@ class CancelationToken:
         ```
     """
 
-    __slots__ = ("__weakref__", "_facts", "_listeners")
+    __slots__ = ("__weakref__", "_facts")
 
     def __init__(self) -> None:
-        self._facts: dict[str, Any] = {}  # what is decided once: setdefault is atomic
-        self._listeners: dict[Listener, bool] = {}
+        self._facts: dict[str, Any] = {}  # what is known of it, and who waits; each step on it is atomic
 
     @classmethod
     def any_of(cls, *tokens: CancelationToken) -> CancelationToken:
@@ -238,6 +237,11 @@ class CancelationToken:
             if "upstream" not in self._facts:
                 self._once("upstream", list[CancelationToken])
                 self._keep_for_dependents()
+
+    @property
+    def _listeners(self) -> dict[Listener, bool]:
+        """Who waits, but for the operation that this is the own token of: it is a fact, since most have nobody else."""
+        return self._once("listeners", dict[Listener, bool])
 
     def _keep_for_dependents(self) -> None:
         for listener in list(self._listeners):
