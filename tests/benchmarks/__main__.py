@@ -40,13 +40,15 @@ def options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="fewer rounds and smaller sizes: a minute, and less sure")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="measure these parts")
-    parser.add_argument("--row", default="", help="measure the rows whose path has this text")
+    parser.add_argument("--only", nargs="+", choices=PARTS, help="measure these parts (all)")
+    parser.add_argument("--row", default="", help="measure nothing but the rows whose path has this text")
     parser.add_argument("--loop", nargs="+", choices=LOOPS, default=LOOPS, help="measure rows on these event loops")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables")
     parser.add_argument("--docs", action="store_true", help="renew the tables and plots of docs/performance.md")
-    return parser.parse_args()
+    chosen = parser.parse_args()
+    chosen.only = chosen.only or (["rows"] if chosen.row else PARTS)
+    return chosen
 
 
 def run_rows(chosen: argparse.Namespace, findings: Findings) -> None:

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hother.cancelable.integrations.fastapi import RequestCancelationMiddleware, get_request_token
 
-TIMES = 300
+TIMES = 3000
 
 
 async def _receive_body() -> Message:

@@ -183,7 +183,7 @@ ROWS = [
         cancel_operations,
         cancel_scopes,
         "ms",
-        rounds=9,
+        rounds=21,
     ),
     Row("memory of a live operation", "a bare scope", 1000, live_operation, live_scope, "B", difference=True, rounds=1),
     Row(
@@ -202,7 +202,7 @@ ROWS = [
         1.2,
         thread_cancels_operation,
         thread_cancels_scope,
-        rounds=15,
+        rounds=45,
         former=False,
     ),
     Row(
@@ -212,7 +212,7 @@ ROWS = [
         _import("import hother.cancelable"),
         _import("import anyio, asyncio"),
         "ms",
-        rounds=11,
+        rounds=25,
         loops=("asyncio",),
     ),
 ]

@@ -36,8 +36,8 @@ async def nothing() -> float:
     return 1.0
 
 
-def row(limit: float | None = 2.0, *, difference: bool = False) -> Row:
-    return Row("a path", "its raw way", limit, nothing, nothing, difference=difference)
+def row(limit: float | None = 2.0, *, difference: bool = False, unit: str = "µs") -> Row:
+    return Row("a path", "its raw way", limit, nothing, nothing, unit, difference)
 
 
 def result(ours: float, raw: list[float], limit: float | None = 2.0, *, difference: bool = False) -> Result:
@@ -48,10 +48,17 @@ def growth(curve: Curve, steepness: float) -> Growth:
     return Growth("things", curve, {size: 0.001 * size**steepness for size in (1, 10, 100, 1000)})
 
 
-def test_value_is_the_ratio_of_medians() -> None:
+def test_value_is_what_the_median_turn_tells() -> None:
     """One slow round of either changes nothing."""
     assert result(6.0, [3.0, 3.0, 3.0, 50.0]).value == 2.0
     assert result(6.0, [3.0, 3.0, 3.0], difference=True).value == 3.0
+
+
+def test_turns_are_compared_with_the_ones_beside_them() -> None:
+    """That the machine runs at half its speed for most of the time changes no ratio."""
+    found = Result(row(), "asyncio", {"ours": [6.0, 12.0, 13.0], "raw": [3.0, 6.0, 4.0]})
+    assert found.value == 2.0
+    assert found.against("other", "raw") is None
 
 
 @pytest.mark.parametrize(("limit", "within"), [(2.0, True), (1.99, False), (None, True)])
@@ -105,6 +112,24 @@ async def test_a_busy_machine_is_asked_again(
 
     monkeypatch.setattr(measuring, "measure", prepared)
     assert await measure_in_calm(found["calm"].row, "asyncio", quick, None) is found[taken]
+
+
+@pytest.mark.loops("asyncio")
+@pytest.mark.parametrize(("unit", "taken"), [("µs", 1), ("B", 0)])
+async def test_a_difference_counts_where_the_machine_ran_fastest(
+    monkeypatch: pytest.MonkeyPatch, unit: str, taken: int
+) -> None:
+    """Microseconds are measured three times, since they depend on the machine's speed; other units do not."""
+    found = [
+        Result(row(difference=True, unit=unit), "asyncio", {"ours": [9.0], "raw": [raw]}) for raw in (3.0, 1.0, 2.0)
+    ]
+    results = iter(found)
+
+    async def prepared(*_: object) -> Result:
+        return next(results)
+
+    monkeypatch.setattr(measuring, "measure", prepared)
+    assert await measure_in_calm(found[0].row, "asyncio", False, None) is found[taken]
 
 
 @pytest.mark.loops("asyncio")
@@ -207,7 +232,7 @@ async def test_growth_takes_the_least_of_several_rounds(monkeypatch: pytest.Monk
 
 def test_table_of_the_budget() -> None:
     """Loops stand side by side; a broken limit is bold, a noisy row has a mark, and a note counts those."""
-    noisy = Result(row(1.0), "uvloop", {"ours": [4.0], "raw": [1.0, 3.0, 1.0, 3.0]})
+    noisy = Result(row(1.0), "uvloop", {"ours": [2.0, 6.0, 2.0, 6.0], "raw": [1.0, 3.0, 1.0, 3.0]})
     before = Result(row(), "asyncio", {"ours": [6.0], "raw": [3.0], "0.11.3": [30.0], "raw beside 0.11.3": [2.0]})
     table = budget("Rows", [before, noisy], ["asyncio", "uvloop", "trio"])
     assert table.lines == [["a path", "its raw way", "3 µs", "2.00", "2.00", "~ 2.00", NOTHING, "15.00"]]

@@ -166,11 +166,11 @@ def test_timeout_within_the_response(kind: str, path: str, layer: str) -> None:
     journal = Journal()
     app = make_slow_app(journal)
     if layer == "below":
-        app.add_middleware(RequestCancelationMiddleware, default_timeout=0.3)
+        app.add_middleware(RequestCancelationMiddleware, default_timeout=0.8)
     if layer != "alone":
         app.middleware("http")(pass_on)
     if layer != "below":
-        app.add_middleware(RequestCancelationMiddleware, default_timeout=0.3)
+        app.add_middleware(RequestCancelationMiddleware, default_timeout=0.8)
     recorded = Recorded(app)
     logging.getLogger("uvicorn.error").disabled = layer == "below"  # there the server logs what it refuses
     try:
@@ -195,7 +195,7 @@ def test_timeout_within_the_response(kind: str, path: str, layer: str) -> None:
 def test_timeout_within_the_response_on_other_servers(kind: str, path: str) -> None:
     """So it is on the others."""
     journal = Journal()
-    with serving(RequestCancelationMiddleware(make_slow_app(journal), default_timeout=0.3), kind) as server:
+    with serving(RequestCancelationMiddleware(make_slow_app(journal), default_timeout=0.8), kind) as server:
         client = server.connect()
         client.get(path)
         client.read_until(b"piece")
@@ -251,7 +251,7 @@ def test_100_requests_with_a_deadline(kind: str) -> None:
             await anyio.sleep(30 if number % 3 == 0 else 0)
         return number
 
-    with serving(RequestCancelationMiddleware(app, default_timeout=0.1), kind) as server:
+    with serving(RequestCancelationMiddleware(app, default_timeout=0.2), kind) as server:
         client = server.connect()
         for number in range(100):
             client.get(f"/{number}")

@@ -30,7 +30,7 @@ def test_incomplete_body_on_timeout(kind: str, middleware: bool) -> None:
 
     @app.get("/")
     async def text(request: Request) -> Any:
-        operation = cancelable_dependency(request, timeout=0.1)
+        operation = cancelable_dependency(request, timeout=0.5)
 
         async def generate() -> AsyncIterator[str]:
             try:
@@ -65,7 +65,7 @@ def test_last_event_on_timeout(kind: str, middleware: bool) -> None:
             yield ServerSentEvent(data=1)
             await anyio.sleep(30)
 
-        operation = cancelable_dependency(request, timeout=0.1)
+        operation = cancelable_dependency(request, timeout=0.5)
         return cancelable_streaming_response(generate(), operation, "text/event-stream")
 
     with serving(app, kind) as server:

@@ -201,7 +201,7 @@ def test_stream_stops(kind: str, route: str, name: str, middleware: bool) -> Non
 def test_event_stream_that_takes_too_long(kind: str, name: str, middleware: bool) -> None:
     """An event stream ends with an event that says why, and the connection goes on."""
     app, journal = make_app(middleware=middleware), Journal()
-    app.get("/", **ROUTES["sse"])(with_cancelation(timeout=0.1)(noting_generators(journal)[name]))
+    app.get("/", **ROUTES["sse"])(with_cancelation(timeout=0.5)(noting_generators(journal)[name]))
     with serving(app, kind) as server:
         client = server.connect()
         for _ in range(2):
@@ -228,7 +228,7 @@ def assert_is_cut(server: Server) -> None:
 def test_other_stream_that_takes_too_long(kind: str, route: str, name: str) -> None:
     """Another stream is cut off; behind the middleware no traceback is logged, at most uvicorn's line that it was."""
     app, journal = make_app(middleware=True), Journal()
-    app.get("/", **ROUTES[route])(with_cancelation(timeout=0.1)(noting_generators(journal)[name]))
+    app.get("/", **ROUTES[route])(with_cancelation(timeout=0.5)(noting_generators(journal)[name]))
     with contextlib.ExitStack() as stack:
         raised = None
         if kind in ("h11", "httptools"):

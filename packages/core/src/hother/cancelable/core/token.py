@@ -241,7 +241,8 @@ class CancelationToken:
     @property
     def _listeners(self) -> dict[Listener, bool]:
         """Who waits, but for the operation that this is the own token of: it is a fact, since most have nobody else."""
-        return self._once("listeners", dict[Listener, bool])
+        listeners: dict[Listener, bool] = self._facts.setdefault("listeners", {})
+        return listeners
 
     def _keep_for_dependents(self) -> None:
         for listener in list(self._listeners):
@@ -269,8 +270,9 @@ class CancelationToken:
 
     def _listen(self, listener: Listener, here: Loop | None) -> None:
         """Have a listener told, now if there is something to tell."""
-        self._listeners[listener] = True
-        on_listen: Callable[[], None] | None = self._facts.get("on_listen")
+        facts = self._facts
+        facts.setdefault("listeners", {})[listener] = True
+        on_listen: Callable[[], None] | None = facts.get("on_listen")
         if on_listen is not None:
             on_listen()
         if self.is_cancelled:
