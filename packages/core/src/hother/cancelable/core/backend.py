@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 
-from .loop_asyncio import AsyncioBackend
+from .loop_asyncio import AsyncioBackend, task_on
 from .loops import Backend, Loop
 
 
@@ -29,7 +29,7 @@ def running_backend() -> tuple[type[Backend], Loop, Any] | None:
     loop = asyncio._get_running_loop()  # `get_running_loop` raises without one, which takes as long as all of this
     if loop is None:
         return _trio()
-    task = asyncio.current_task(loop)
+    task = task_on(loop)
     if task is not None:
         return AsyncioBackend, loop, task
     return _trio() or (AsyncioBackend, loop, None)  # a guest of asyncio runs in callbacks of its host

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .backend import running_backend
+from .loop_asyncio import task_on
 from .loops import Loop
 from .reason import CancelationReason
 
@@ -65,7 +66,7 @@ _new_tuple: Any = tuple.__new__  # pyright: ignore[reportUnknownMemberType, repo
 def whereabouts() -> tuple[str, float, Loop | None]:
     """Name the task or thread that runs this; return the time on its clock, and its loop."""
     asyncio_loop = asyncio._get_running_loop()
-    if asyncio_loop is not None and (task := asyncio.current_task(asyncio_loop)) is not None:
+    if asyncio_loop is not None and (task := task_on(asyncio_loop)) is not None:
         return f"task {task.get_name()!r}", asyncio_loop.time(), asyncio_loop  # as below, in half the time
     found = running_backend()
     if found is None:
