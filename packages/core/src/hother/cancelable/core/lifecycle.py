@@ -22,6 +22,7 @@ from .observer import notify
 from .parents import cancelled_above, link_to_ancestors, may_enclose, place_under, tell_children
 from .reason import CANCELLED, COMPLETED, FAILED, PENDING, RUNNING, OperationStatus
 from .sourcing import RunningSources
+from .token import SEALED
 from .waiting import wake_all
 
 
@@ -81,7 +82,8 @@ class Lifecycle(Listening):
         current.reset(self._previous)
         del self._previous  # it holds the whole context of the task
         task, self._scope, self._task = self._task, None, None
-        requested, own = self._token._seal(), False
+        cause: Cause = self._token._facts.setdefault("cause", SEALED)  # as `_seal` does, without a call
+        requested, own = None if cause is SEALED else cause, False
         if leaving is None:
             self._end(COMPLETED, requested)
         elif caught and requested is not None:

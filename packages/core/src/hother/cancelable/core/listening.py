@@ -38,9 +38,10 @@ class Listening(OperationState):
         self._token._facts.pop("operation", None)
         for token in self._tokens:
             token._facts.get("listeners", NOBODY).pop(self, None)
-        for link in self._links:
-            link.remove()
-        self._links = ()
+        if self._links:
+            for link in self._links:
+                link.remove()
+            self._links = ()
         if self._timer is not None:
             self._stop_timer()
         if self._stuck_timer is not None:
@@ -52,9 +53,10 @@ class Listening(OperationState):
     ) -> CancelationToken | None:
         own = self._token
         if token is not own:
-            if not own._record(cause):
+            facts = own._facts  # what follows is `_record`: one token may have thousands of operations
+            if ("settle" in facts and own.is_cancelled) or facts.setdefault("cause", cause) is not cause:
                 return None
-            if "listeners" in own._facts or own._facts.pop("operation", None) is None:
+            if "listeners" in facts or facts.pop("operation", None) is None:
                 return own  # somebody else waits for it, too
         if self._observers:
             notify(self, "cancel_requested", cause)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from .backend import current_loop, in_event_loop
 from .cause import Cause, requested
@@ -16,7 +16,8 @@ from .reason import CancelationReason
 
 T = TypeVar("T")
 
-_SEALED = Cause(CancelationReason.EXTERNAL, "the operation of this token has ended")
+SEALED: Final = Cause(CancelationReason.EXTERNAL, "the operation of this token has ended")
+"""Stands for the request that will never be made. Nobody sees it."""
 
 
 class CancelationToken:
@@ -83,7 +84,7 @@ class CancelationToken:
         if cause is None and (settle := self._facts.get("settle")) is not None:
             settle()
             cause = self._facts.get("cause")
-        return None if cause is _SEALED else cause
+        return None if cause is SEALED else cause
 
     @property
     def is_cancelled(self) -> bool:
@@ -280,8 +281,8 @@ class CancelationToken:
 
     def _seal(self) -> Cause | None:
         """Take no request any more, and return the one that was made in time."""
-        cause: Cause = self._facts.setdefault("cause", _SEALED)
-        return None if cause is _SEALED else cause
+        cause: Cause = self._facts.setdefault("cause", SEALED)
+        return None if cause is SEALED else cause
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a CancelationToken cannot be copied or pickled: nobody could cancel the copy")
