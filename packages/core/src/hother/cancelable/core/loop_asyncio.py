@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 _scope_type: type[anyio.CancelScope] | None = None
 
-if TYPE_CHECKING or sys.version_info >= (3, 12):
-    task_on = current_task = asyncio.current_task
-else:  # 3.11 has it in Python, where it takes three times as long
+task_on: Callable[[asyncio.AbstractEventLoop], asyncio.Task[Any] | None] = asyncio.current_task
+current_task: Callable[[], asyncio.Task[Any] | None] = asyncio.current_task
+
+if not TYPE_CHECKING and sys.version_info < (3, 12):  # 3.11 has it in Python, where it takes three times as long
     task_on = asyncio.tasks._current_tasks.get
 
     def current_task() -> asyncio.Task[Any] | None:
