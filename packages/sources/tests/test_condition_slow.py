@@ -184,7 +184,6 @@ async def test_slow_in_a_thread(clock: Clock) -> None:
 
 
 @pytest.mark.virtual_time
-@pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize("checks", [0, 2])
 async def test_where_warnings_are_errors(clock: Clock, checks: int) -> None:
     """Each operation ends with ERROR and the warning as cause; the event loop goes on."""
