@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 _scope_type: type[anyio.CancelScope] | None = None
 
 task_on: Callable[[asyncio.AbstractEventLoop], asyncio.Task[Any] | None] = asyncio.current_task
+"""Returns the task that a loop runs now, or None."""
 current_task: Callable[[], asyncio.Task[Any] | None] = asyncio.current_task
+"""Returns the task that runs this, or None."""
 
 if not TYPE_CHECKING and sys.version_info < (3, 12):  # 3.11 has it in Python, where it takes three times as long
     task_on = asyncio.tasks._current_tasks.get

@@ -125,7 +125,8 @@ def stop_observing(operation: OperationState, observer: Observer) -> None:
 
 def add_all(operation: OperationState, other: OperationState) -> None:
     """Have the observers of another operation told of this one, too."""
-    operation._observers = tuple(dict.fromkeys((*_own(operation), *_own(other)))) or everywhere
+    for observer in _own(other):
+        observe(operation, observer)
 
 
 def _own(operation: OperationState) -> Sequence[Observer]:
