@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -281,3 +282,28 @@ async def test_cancelling_from_inside_a_callback() -> None:
         async with operation:
             await anyio.sleep_forever()
     assert answers == [True, False]
+
+
+@pytest.mark.parametrize("error", [None, ValueError("as it is left")])
+@pytest.mark.parametrize("with_source", [False, True])
+async def test_an_operation_left_in_another_thread(with_source: bool, error: ValueError | None) -> None:
+    """A loop in another thread cannot leave it, not even while the task that entered it runs, which is told later."""
+    token, errors = CancelationToken(), list[RuntimeError]()
+    operation = Cancelable.with_token(token, timeout=60, name="report", sources=[Fine()] * with_source)
+
+    async def leave() -> None:
+        with pytest.raises(RuntimeError) as caught:
+            await operation.__aexit__(type(error) if error else None, error, None)
+        errors.append(caught.value)
+
+    await operation.__aenter__()
+    thread = threading.Thread(target=anyio.run, args=(leave,))
+    thread.start()
+    thread.join()  # the loop stands still, in this task
+    with pytest.raises(RuntimeError) as caught:
+        await operation.__aexit__(None, None, None)
+    for each in (*errors, caught.value):
+        assert "operation 'report' was left in another task than the one that entered it" in str(each)
+    assert len(errors) == 1
+    assert not token._listeners
+    assert current_operation() is None

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 
 from hother.cancelable import Cancelable, CancelationReason, CancelationToken, TimeoutCancelation
@@ -114,6 +115,32 @@ async def test_a_deadline_is_lifted() -> None:
             assert operation.deadline == pytest.approx(anyio.current_time() + 5)
             await anyio.sleep_forever()
     assert anyio.current_time() - start == pytest.approx(505)
+
+
+@pytest.mark.parametrize("timeout", [None, 100])
+async def test_a_deadline_is_moved_too_late(timeout: float | None) -> None:
+    """Once it has passed it stands, also where the body is shielded and has not heard of it."""
+    with pytest.raises(TimeoutCancelation, match="not done within 10 s"):
+        async with Cancelable.with_timeout(10) as operation:
+            async with operation.shield():
+                await anyio.sleep(20)
+                operation.reschedule(timeout)
+            await anyio.sleep_forever()
+    assert operation.context.cancel_reason is CancelationReason.TIMEOUT
+
+
+async def test_another_thread_reads_the_deadline() -> None:
+    """How much time is left is the same for a thread, and for a loop in a thread that has another clock."""
+
+    async def read() -> float:
+        return operation.remaining()
+
+    async with Cancelable.with_timeout(10) as operation:
+        await anyio.sleep(4)
+        assert 0 < await operation.run_in_thread(operation.remaining) < 6.1  # real time passes, too
+        for backend in ("asyncio", "trio"):
+            left = await anyio.to_thread.run_sync(lambda: anyio.run(read, backend=backend))  # noqa: B023 - awaited here
+            assert 0 < left < 6.1
 
 
 async def test_a_deadline_is_given_to_an_operation_without_one() -> None:

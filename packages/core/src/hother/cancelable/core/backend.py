@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Any
+from typing import Any, Final
 
 import anyio
 
-from .loop_asyncio import AsyncioBackend, task_on
+from . import loop_asyncio
 from .loops import Backend, Loop
 
+ASYNCIO: Final[Backend] = loop_asyncio
+"""What serves event loops of asyncio."""
 
-def current_backend() -> tuple[type[Backend], Loop, Any]:
+
+def current_backend() -> tuple[Backend, Loop, Any]:
     """Return the backend of the running loop, the loop, and the task that runs this, or None outside a task.
 
     Raises:
@@ -24,15 +27,15 @@ def current_backend() -> tuple[type[Backend], Loop, Any]:
     return found
 
 
-def running_backend() -> tuple[type[Backend], Loop, Any] | None:
+def running_backend() -> tuple[Backend, Loop, Any] | None:
     """Return the same, or None if no event loop runs in this thread."""
     loop = asyncio._get_running_loop()  # `get_running_loop` raises without one, which takes as long as all of this
     if loop is None:
         return _trio()
-    task = task_on(loop)
+    task = loop_asyncio.task_on(loop)
     if task is not None:
-        return AsyncioBackend, loop, task
-    return _trio() or (AsyncioBackend, loop, None)  # a guest of asyncio runs in callbacks of its host
+        return ASYNCIO, loop, task
+    return _trio() or (ASYNCIO, loop, None)  # a guest of asyncio runs in callbacks of its host
 
 
 def current_loop() -> Loop:
@@ -61,7 +64,7 @@ def native_cancel_requests() -> int:
     return 0 if task is None else task.cancelling()
 
 
-def _trio() -> tuple[type[Backend], Loop, Any] | None:
+def _trio() -> tuple[Backend, Loop, Any] | None:
     trio: Any = sys.modules.get("trio")
     if trio is None:
         return None
@@ -69,6 +72,6 @@ def _trio() -> tuple[type[Backend], Loop, Any] | None:
         loop = trio.lowlevel.current_trio_token()
     except RuntimeError:
         return None
-    from .loop_trio import TrioBackend
+    from . import loop_trio
 
-    return TrioBackend, loop, TrioBackend.current_task()
+    return loop_trio, loop, loop_trio.current_task()

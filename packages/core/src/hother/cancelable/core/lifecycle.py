@@ -65,7 +65,7 @@ class Lifecycle(Listening):
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         scope = self._scope
-        if scope is None or self._status is not RUNNING or self._backend.current_task() is not self._task:
+        if scope is None or self._status is not RUNNING or self._backend.task_on(self._loop) is not self._task:
             await self._refuse_exit()
         body_raised = exc
         if self._running_sources is not None:
@@ -75,20 +75,20 @@ class Lifecycle(Listening):
         try:
             caught = scope.__exit__(exc_type, exc, traceback)
         except BaseException as rest:  # what is left of an exception group without the cancellations
-            caught, leaving = False, rest
-        if self._timeout is not None and scope.cancel_called:
-            self._expire()  # trio has told the scope alone
+            caught, leaving = False, await self._not_from_elsewhere(rest)
         self._disconnect()
         current.reset(self._previous)
         del self._previous  # it holds the whole context of the task
         task, self._scope, self._task = self._task, None, None
-        cause: Cause = self._token._facts.setdefault("cause", SEALED)  # as `_seal` does, without a call
-        requested, own = None if cause is SEALED else cause, False
-        if leaving is None:
-            self._end(COMPLETED, requested)
-        elif caught and requested is not None:
-            self._end(CANCELLED, requested)
-            own = True
+        facts = self._token._facts  # what follows is `_seal`, `_end` and `_mark_left`, without a call
+        cause: Cause = facts.setdefault("cause", SEALED)
+        requested = None if cause is SEALED else cause
+        own = caught and leaving is not None and requested is not None
+        if own or leaving is None:
+            self._status, self._outcome = CANCELLED if own else COMPLETED, requested
+            self._ended_at = self._backend.now(self._loop)
+            if "context" in facts:
+                self._refresh()
         else:
             own = self._conclude(leaving, requested, outer)
         try:
@@ -97,7 +97,9 @@ class Lifecycle(Listening):
             if self._callbacks is not None:
                 await self._finish(leaving)
         finally:
-            self._mark_left()
+            facts["left"] = True
+            if "waiters" in facts:
+                wake_all(facts["waiters"])
         if leaving is None or (own and self._move_on):
             return own
         try:
@@ -151,10 +153,7 @@ class Lifecycle(Listening):
             state = "was not entered" if self._status is PENDING else "was left before"
             raise RuntimeError(f"{self._label()} {state}")
         if self._backend.current_task() is not self._task:
-            self._disconnect()
-            self._lift_deadline()
-            if self._running_sources is not None:
-                self._running_sources.abandon()
+            self._abandon()
             self._error = "RuntimeError: left in another task"
             self._end(FAILED, self._token._seal())
             if self._observers:
@@ -169,10 +168,17 @@ class Lifecycle(Listening):
             "task, and close an async generator that holds an operation where it is iterated"
         )
 
+    async def _not_from_elsewhere(self, leaving: BaseException | None) -> BaseException | None:
+        """Return what leaves the body, unless another thread does while the operation's loop runs the right task."""
+        if self._backend.current_task() is not self._task:
+            await self._refuse_exit()
+        return leaving
+
     async def _after_sources(
         self, *leaving: *tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
     ) -> tuple[type[BaseException] | None, BaseException | None, TracebackType | None]:
         """Stop the sources; return what leaves the body then, which is a cancellation if one came meanwhile."""
+        await self._not_from_elsewhere(None)
         try:
             await self._stop_sources()
         except BaseException as error:

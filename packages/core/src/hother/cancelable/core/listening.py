@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from . import stuck
 from .cause import Cause
-from .listeners import NOBODY, Outbox, propagate
-from .loops import Loop
+from .listeners import Outbox, propagate
+from .loops import Loop, Timer, post
 from .observer import notify
 from .parents import link_to_ancestors, may_enclose
 from .reason import CancelationReason
@@ -35,18 +35,37 @@ class Listening(OperationState):
 
     def _disconnect(self) -> None:
         """Take back every registration and timer."""
+        if self._timer is not None:
+            if self._scope is not None and self._scope.cancel_called:
+                self._expire()  # trio has told the scope alone
+            self._stop_timer()
         self._token._facts.pop("operation", None)
         for token in self._tokens:
-            token._facts.get("listeners", NOBODY).pop(self, None)
+            if listeners := token._facts.get("listeners"):  # an empty dict may be slow: thousands leave traces in it
+                listeners.pop(self, None)
         if self._links:
             for link in self._links:
                 link.remove()
             self._links = ()
-        if self._timer is not None:
-            self._stop_timer()
         if self._stuck_timer is not None:
             self._stuck_timer.cancel()
             self._stuck_timer = None
+
+    def _abandon(self) -> None:
+        """Give up interrupting the body, which goes on: only its own task can close what that has opened."""
+        timers = [timer for timer in (self._timer, self._stuck_timer) if timer is not None]
+        self._timer = self._stuck_timer = None
+        self._disconnect()
+        if not post(self._loop, self._abandon_here, timers) and self._running_sources is not None:
+            self._running_sources.abandon()
+
+    def _abandon_here(self, timers: list[Timer]) -> None:
+        """Do what must be done on the operation's own loop."""
+        for timer in timers:
+            timer.cancel()
+        self._lift_deadline()
+        if self._running_sources is not None:
+            self._running_sources.abandon()
 
     def _told(
         self, token: CancelationToken, cause: Cause, here: Loop | None, outbox: Outbox
@@ -81,8 +100,8 @@ class Listening(OperationState):
             notify(self, "cancel_delivered")
 
     def _set_deadline(self, when: float) -> None:
-        self._deadline = when
         self._stop_timer()
+        self._deadline = when
         self._timer = self._backend.set_deadline(self, when)
 
     def _shorten(self, timeout: float) -> None:

@@ -1,4 +1,4 @@
-"""Event loops of asyncio, uvloop among them."""
+"""The `Backend` for event loops of asyncio, uvloop among them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import gc
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from .loops import Backend, Timer, place
+from .loops import Timer, place
 
 if TYPE_CHECKING:
     from .listening import Listening
@@ -32,55 +32,59 @@ if not TYPE_CHECKING and sys.version_info < (3, 12):  # 3.11 has it in Python, w
         return task_on(asyncio._get_running_loop())
 
 
-class AsyncioBackend(Backend):
-    """An operation on an asyncio event loop."""
+def now(loop: asyncio.AbstractEventLoop) -> float:
+    """Return the loop's time, which is virtual in tests with such a loop, in seconds."""
+    return loop.time()
 
-    # not wrapped, since a function around it takes as long again on the hot path
-    current_task: ClassVar[Callable[[], asyncio.Task[Any] | None]] = staticmethod(current_task)  # pyright: ignore[reportIncompatibleMethodOverride]
 
-    @staticmethod
-    def now(loop: asyncio.AbstractEventLoop) -> float:
-        return loop.time()
+def task_name(task: asyncio.Task[Any] | None) -> str:
+    """Return the task's name, as records show it."""
+    return f"task {task.get_name()!r}" if task is not None else "event loop"
 
-    @staticmethod
-    def task_name(task: asyncio.Task[Any] | None) -> str:
-        return f"task {task.get_name()!r}" if task is not None else "event loop"
 
-    @staticmethod
-    def new_scope() -> anyio.CancelScope:
-        # anyio.CancelScope() looks for its backend each time, which takes as long as the rest
-        global _scope_type
-        if _scope_type is None:
-            _scope_type = type(anyio.CancelScope())
-        return _scope_type()
+def new_scope() -> anyio.CancelScope:
+    """Return a new scope without looking for anyio's backend each time, which takes as long as the rest."""
+    global _scope_type
+    if _scope_type is None:
+        _scope_type = type(anyio.CancelScope())
+    return _scope_type()
 
-    @staticmethod
-    def call_at(loop: asyncio.AbstractEventLoop, when: float, callback: Callable[[], None]) -> Timer:
-        # A timer keeps its context until its time has come, even when it is cancelled; ours would hold the operation.
-        return loop.call_at(when, callback, context=contextvars.Context())
 
-    @staticmethod
-    def set_deadline(operation: Listening, when: float) -> Timer:
-        return AsyncioBackend.call_at(operation._loop, when, operation._expire)
+def call_at(loop: asyncio.AbstractEventLoop, when: float, callback: Callable[[], None]) -> Timer:
+    """Set a timer.
 
-    @staticmethod
-    def chain(scope: anyio.CancelScope) -> Iterator[Any]:
-        # anyio keeps the nesting of scopes to itself; without it links end what scopes would, which is safe
-        above: Any = scope
-        while above is not None:
-            yield above
-            above = getattr(above, "_parent_scope", None)
+    It has an empty context: a timer keeps its own until its time has come, even when it is cancelled, and ours would
+    hold the operation.
+    """
+    return loop.call_at(when, callback, context=contextvars.Context())
 
-    @staticmethod
-    def stack(task: asyncio.Task[Any]) -> list[str]:
-        awaited: Any = task.get_coro()
-        places: list[traceback.FrameSummary] = []
-        while awaited is not None:
-            frame = _first(awaited, "cr_frame", "gi_frame", "ag_frame")
-            if frame is not None:
-                places.append(traceback.FrameSummary(*place(frame, frame.f_lineno)))
-            awaited = _first(awaited, "cr_await", "gi_yieldfrom", "ag_await") or _generator_behind(awaited)
-        return traceback.format_list(places)
+
+def set_deadline(operation: Listening, when: float) -> Timer:
+    """Set a timer that tells the operation."""
+    return call_at(operation._loop, when, operation._expire)
+
+
+def chain(scope: anyio.CancelScope) -> Iterator[Any]:
+    """Yield a scope and those that it lies in.
+
+    anyio keeps that nesting to itself. Without it links end what scopes would, which is safe.
+    """
+    above: Any = scope
+    while above is not None:
+        yield above
+        above = getattr(above, "_parent_scope", None)
+
+
+def stack(task: asyncio.Task[Any]) -> list[str]:
+    """Return the lines of all that the task awaits, outermost first; `Task.get_stack` stops at the first."""
+    awaited: Any = task.get_coro()
+    places: list[traceback.FrameSummary] = []
+    while awaited is not None:
+        frame = _first(awaited, "cr_frame", "gi_frame", "ag_frame")
+        if frame is not None:
+            places.append(traceback.FrameSummary(*place(frame, frame.f_lineno)))
+        awaited = _first(awaited, "cr_await", "gi_yieldfrom", "ag_await") or _generator_behind(awaited)
+    return traceback.format_list(places)
 
 
 def _generator_behind(awaited: object) -> object:
@@ -90,5 +94,5 @@ def _generator_behind(awaited: object) -> object:
 
 
 def _first(awaited: object, *names: str) -> Any:
-    """Return the first of some attributes that there is; `Task.get_stack` shows no more than the outermost frame."""
+    """Return the first of some attributes that there is."""
     return next((getattr(awaited, name) for name in names if hasattr(awaited, name)), None)

@@ -24,56 +24,59 @@ class Timer(Protocol):
 
 
 class Backend(Protocol):
-    """What an operation needs to know of the loop that it runs on."""
+    """What an operation needs to know of the loop that it runs on.
 
-    @staticmethod
-    def current_task() -> Any:
+    The modules `loop_asyncio` and `loop_trio` are backends: Python finds a function of a module faster than one that a
+    class or an instance provides.
+    """
+
+    def current_task(self) -> Any:
         """Return the native task that runs this, or None outside a task."""
         ...
 
-    @staticmethod
-    def now(loop: Loop) -> float:
+    def task_on(self, loop: Loop, /) -> Any:
+        """Return the native task that a loop runs now, or None; in another thread than the loop's it may be none.
+
+        On asyncio in Python 3.11 it takes a tenth of the time that `current_task` takes, which asks for the process id.
+        """
+        ...
+
+    def now(self, loop: Loop) -> float:
         """Return the time on the loop's clock, in seconds."""
         ...
 
-    @staticmethod
-    def task_name(task: Any) -> str:
+    def task_name(self, task: Any) -> str:
         """Return what a record calls a task."""
         ...
 
-    @staticmethod
-    def new_scope() -> anyio.CancelScope:
+    def new_scope(self) -> anyio.CancelScope:
         """Return a new cancel scope."""
         ...
 
-    @staticmethod
-    def call_at(loop: Loop, when: float, callback: Callable[[], None]) -> Timer:
+    def call_at(self, loop: Loop, when: float, callback: Callable[[], None]) -> Timer:
         """Call `callback` on the loop at a time on its clock."""
         ...
 
-    @staticmethod
-    def set_deadline(operation: Listening, when: float) -> Timer | None:
+    def set_deadline(self, operation: Listening, when: float) -> Timer | None:
         """Have an operation expire at a time on the loop's clock, in place of any deadline before."""
         ...
 
-    @staticmethod
-    def chain(scope: anyio.CancelScope) -> Iterator[Any]:
+    def chain(self, scope: anyio.CancelScope) -> Iterator[Any]:
         """Yield the backend's own object for a scope, and for those that it lies in, as far as that can be told."""
         ...
 
-    @staticmethod
-    def stack(task: Any) -> list[str]:
+    def stack(self, task: Any) -> list[str]:
         """Return the lines at which a task sits, outermost first."""
         ...
 
 
-def encloses(backend: type[Backend], outer: anyio.CancelScope, inner: anyio.CancelScope) -> bool:
+def encloses(backend: Backend, outer: anyio.CancelScope, inner: anyio.CancelScope) -> bool:
     """Tell whether one scope lies in another."""
     target = next(backend.chain(outer), None)
     return target is not None and any(scope is target for scope in backend.chain(inner))
 
 
-def reaches(backend: type[Backend], outer: anyio.CancelScope, inner: anyio.CancelScope) -> bool:
+def reaches(backend: Backend, outer: anyio.CancelScope, inner: anyio.CancelScope) -> bool:
     """Tell whether one scope lies in another with no shield between them, so that it is cancelled with it."""
     target = next(backend.chain(outer), None)
     for scope in backend.chain(inner):
@@ -87,10 +90,11 @@ def place(frame: FrameType, line: int) -> tuple[str, int, str]:
     return frame.f_code.co_filename, line, frame.f_code.co_name
 
 
-def post(loop: Loop, callback: Callable[..., object], *args: object) -> None:
-    """Have the loop call `callback` soon: from any thread, from a signal handler, and also where it has closed."""
+def post(loop: Loop, callback: Callable[..., object], *args: object) -> bool:
+    """Have the loop call `callback` soon, from any thread or signal handler; return False where it has closed."""
     schedule = loop.call_soon_threadsafe if isinstance(loop, asyncio.AbstractEventLoop) else loop.run_sync_soon
     try:
         schedule(callback, *args)
     except RuntimeError:  # closed: nothing runs there that could be told
-        pass
+        return False
+    return True

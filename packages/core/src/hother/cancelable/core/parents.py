@@ -94,7 +94,7 @@ def reaches(outer: OperationState, inner: OperationState) -> bool:
 
 
 def _compare(
-    relation: Callable[[type[Backend], CancelScope, CancelScope], bool], outer: OperationState, inner: OperationState
+    relation: Callable[[Backend, CancelScope, CancelScope], bool], outer: OperationState, inner: OperationState
 ) -> bool:
     if outer._scope is None or inner._scope is None or outer._loop is not inner._loop:
         return False

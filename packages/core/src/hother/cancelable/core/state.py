@@ -67,7 +67,7 @@ class OperationState:
         "_wall_time",
     )
 
-    _backend: type[Backend]
+    _backend: Backend
     _deadline: float
     _loop: Loop
     _previous: Token[Any]
