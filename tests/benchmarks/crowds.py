@@ -61,6 +61,7 @@ async def cancel_scopes() -> float:
     async def cancel() -> None:
         for scope in scopes:
             scope.cancel()
+        scopes.clear()  # each is freed with its task then, as an operation is
 
     return await _crowd(body, cancel)
 

@@ -117,7 +117,7 @@ def spread(values: Iterable[float]) -> float:
 
 
 async def measure(row: Row, loop: str, quick: bool, former: Callable[[str], Mapping[str, float]] | None) -> Result:
-    """Return interleaved rounds; the first ones only warm up.
+    """Return interleaved rounds, each in the opposite order of the one before; the first ones only warm up.
 
     Args:
         row: What to measure.
@@ -125,10 +125,11 @@ async def measure(row: Row, loop: str, quick: bool, former: Callable[[str], Mapp
         quick: Take fewer rounds.
         former: Measures one round of a path with the predecessor and with the raw way beside it.
     """
-    works = {"raw": row.raw, "ours": row.ours, **(row.others if loop == "asyncio" else {})}
-    samples: dict[str, list[float]] = {name: [] for name in works}
+    works = [("raw", row.raw), ("ours", row.ours), *(row.others.items() if loop == "asyncio" else ())]
+    samples: dict[str, list[float]] = {name: [] for name, _ in works}
     for number in range(1 + (max(row.rounds // 5, min(row.rounds, 3)) if quick else row.rounds)):
-        found = {name: await work() for name, work in works.items()}
+        found = {name: await work() for name, work in works}
+        works.reverse()
         if former is not None and row.former:
             found.update(former(row.path))
         for name, value in found.items() if number else ():
