@@ -76,7 +76,7 @@ def test_noise_is_told_by_the_raw_way() -> None:
 
 @pytest.mark.loops("asyncio")
 async def test_rounds_are_taken_in_turns_and_the_first_does_not_count() -> None:
-    """What is compared ran in the same turns; a quick run takes fewer; the predecessor joins in."""
+    """What is compared ran in the same turns, back and forth; a quick run takes fewer; the predecessor joins in."""
     turns: list[str] = []
 
     def work(name: str) -> Work:
@@ -88,8 +88,8 @@ async def test_rounds_are_taken_in_turns_and_the_first_does_not_count() -> None:
 
     measured = Row("a path", "", None, work("ours"), work("raw"), others={"other": work("other")}, rounds=4)
     found = await measure(measured, "asyncio", False, lambda path: {"0.11.3": float(len(path))})
-    assert turns == ["raw", "ours", "other"] * 5
-    assert found.samples["raw"] == [4.0, 7.0, 10.0, 13.0]
+    assert turns == [*["raw", "ours", "other", "other", "ours", "raw"] * 2, "raw", "ours", "other"]
+    assert found.samples["raw"] == [6.0, 7.0, 12.0, 13.0]
     assert found.samples["0.11.3"] == [6.0] * 4
     quick = await measure(measured, "trio", True, None)
     assert set(quick.samples) == {"raw", "ours"}
